@@ -1,0 +1,278 @@
+"""What a plugin is: the four small interfaces that one file each implements.
+
+A plugin module lives in `raybench/tasks`, `models`, `judges` or `metrics` (or is
+an entry point of someone else's package) and names its class in `PLUGIN`:
+
+    class Colours(Task):
+        '''Name the colour of a square. Source: made here.'''
+        prompts = {"plain": "{question}"}
+        ...
+    PLUGIN = Colours
+
+Plugins are pure: they never import the engine, the store or each other.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from raybench.schema import Answer, Failure, Response, Row, Sample, Verdict
+
+__all__ = ["Array", "Backend", "Capabilities", "JudgeProtocol", "MetricDef", "Options", "Profile", "Statistics", "Task", "render"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Statistics = Mapping[str, Array]
+
+
+class Options(BaseModel):
+    """A plugin's own settings in the spec; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Task(ABC):
+    """A benchmark: where its samples come from, how they are asked, read and graded.
+
+    Attributes:
+        prompts: variant name -> template over {question}, {choices} and the
+            sample's context; the first is the default.
+        profiles: names of the metric plugins that grade it.
+        headline: (profile, metric) that ranks models.
+        judge_protocol: the protocol a judge uses unless the spec names one; "" for none.
+        group: tasks of one group and scale may be averaged.
+        restricted: text and images must stay on local hosts.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    prompts: ClassVar[Mapping[str, str]]
+    profiles: ClassVar[tuple[str, ...]]
+    headline: ClassVar[tuple[str, str]]
+    judge_protocol: ClassVar[str] = "reference_verdict"
+    group: ClassVar[str] = ""
+    restricted: ClassVar[bool] = False
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abstractmethod
+    def samples(self) -> Iterator[Sample]:
+        """Yield the samples in source order.
+
+        Raises:
+            DataError: the data are missing or malformed; the sentence says how to get them.
+        """
+
+    @abstractmethod
+    def parse(self, sample: Row, text: str) -> Answer:
+        """Read a response text (never the target) into an answer; `sample` is a `samples` row."""
+
+    def messages(self, sample: Row, variant: str) -> list[Row]:
+        """Return the chat messages of one unit.
+
+        Content parts are {"type": "image", "image": i} (i indexes the sample's
+        images) and {"type": "text", "text": ...}; images come first.
+        """
+        template = self.prompts[variant]
+        text = render(template, sample)
+        parts: list[Row] = [{"type": "image", "image": i} for i in range(len(sample["image_sha256"] or []))]
+        return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+def render(template: str, sample: Row) -> str:
+    """Fill {question}, {choices} and context fields in one pass; other braces stay as they are."""
+    fields = {
+        **json.loads(sample["context"] or "{}"),
+        "question": sample["questions"][0],
+        "choices": ", ".join(sample["choices"]),
+    }
+    return re.sub(r"\{(\w+)\}", lambda match: str(fields.get(match[1], match[0])), template)
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a backend can do.
+
+    Attributes:
+        images: accepts images.
+        multi_turn: accepts conversations.
+        label_logprobs: returns raw log probabilities of forced labels.
+        pixels: wants decoded RGB arrays; otherwise original file bytes are passed through.
+        concurrent: waits on others (an API), so one replica may hold several blocks at once.
+    """
+
+    images: bool = True
+    multi_turn: bool = True
+    label_logprobs: bool = False
+    pixels: bool = False
+    concurrent: bool = False
+
+
+class Backend(ABC):
+    """A way to reach a model. One instance is one replica; the same class answers and judges.
+
+    Attributes:
+        version: compatibility version, part of every content key; raised when
+            the same input may give another output.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    version: ClassVar[str] = "1"
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    @classmethod
+    @abstractmethod
+    def identity(cls, options: Any) -> Row:
+        """Return what decides the answers, for the content key, without loading weights.
+
+        Keys: "model" (id), "revision" (resolved commit or hash of the weights, "" if
+        unknown), "pinned" (bool), and whatever else changes an answer: dtype,
+        quantisation, adapter, template hash, pixel limits, system prompt.
+
+        Raises:
+            ModelError: the model does not exist or cannot be reached.
+        """
+
+    @abstractmethod
+    def __init__(self, options: Any) -> None:
+        """Load the model.
+
+        Raises:
+            ModelError: missing or gated weights, wrong options: one clear sentence.
+        """
+
+    @abstractmethod
+    def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+        """Answer rows in any order, each exactly once, as soon as it is done.
+
+        A row has "id"; "messages" (chat messages as `Task.messages` returns them,
+        a system message first where one is wanted); "images", a list of
+        {"bytes", "media_type", "width_px", "height_px"} with media_type
+        "image/x-rgb8" for decoded (height x width x 3 uint8) pixels, else the
+        original file; "sampling" {"temperature", "top_p", "max_tokens", "seed",
+        "stop"}; and "labels", a list of single-token labels to choose from, or None.
+        With labels, the text is the most probable label and `label_logprobs` holds
+        the raw log probability of each.
+
+        What goes wrong with one row is a `Failure` for that row. What goes wrong
+        with the engine itself is raised.
+        """
+
+    def versions(self) -> Mapping[str, str]:
+        """Return library versions for the row (not for the key)."""
+        return {}
+
+    def close(self) -> None:
+        """Release the model."""
+        return None
+
+
+@dataclass(frozen=True)
+class MetricDef:
+    """One number a profile computes.
+
+    Attributes:
+        name: key in scores, e.g. "closed_accuracy".
+        over: statistics column that is 1 where a row is in the denominator.
+        hit: statistics column averaged over `over`; None if `reduce` is given.
+        reduce: (statistics, weights (B, n)) -> values (B,), for what is no ratio.
+        binary: hits are 0 or 1, so that Wilson's interval applies.
+        unit: "fraction" (0-1) unless said.
+    """
+
+    name: str
+    over: str
+    hit: str | None = None
+    reduce: Callable[[Statistics, Array], Array] | None = None
+    binary: bool = True
+    unit: str = "fraction"
+    higher_is_better: bool = True
+
+    def values(self, statistics: Statistics, weights: Array) -> Array:
+        """Return the metric under each row of weights.
+
+        Args:
+            statistics: columns of length n (rows), or (n, k).
+            weights: (B, n), non-negative.
+
+        Returns:
+            (B,) floats; NaN where the denominator is empty.
+        """
+        if self.reduce is not None:
+            return self.reduce(statistics, weights)
+        assert self.hit is not None
+        over = np.asarray(statistics[self.over], dtype=float)
+        hits = np.asarray(statistics[self.hit], dtype=float) * over
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((weights @ hits) / (weights @ over))
+
+
+class Profile(ABC):
+    """A named, versioned scorer: per-record statistics and the metrics made of them."""
+
+    name: ClassVar[str]
+    version: ClassVar[str] = "1"
+    metrics: ClassVar[tuple[MetricDef, ...]]
+
+    @abstractmethod
+    def statistics(self, record: Row) -> Mapping[str, float]:
+        """Return one record's statistics.
+
+        `record` has "outcome" (never "failed"), "value", "text", "target",
+        "choices" (list), "slices" (dict), "question". Refused and unparsed rows
+        are wrong, not absent.
+        """
+
+
+class JudgeProtocol(ABC):
+    """How a judge is asked and read: pure functions from records to verdicts.
+
+    Attributes:
+        labels: the single-token labels it forces, mapped to their meaning.
+        max_tokens: tokens allowed where labels cannot be forced.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    name: ClassVar[str]
+    labels: ClassVar[Mapping[str, str]]
+    max_tokens: ClassVar[int] = 8
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @property
+    @abstractmethod
+    def template_hash(self) -> str:
+        """Digest of the static prompt; a change of template is a new protocol version."""
+
+    @abstractmethod
+    def items(self, records: Sequence[Row]) -> list[Row]:
+        """Return judge items: {"item", "question", "reference", "candidate", "decided"}, one a record, in order.
+
+        "item" is a content digest (identical items are judged once); "decided" is
+        a `Verdict` where a rule settles it without a call, else None. Failed
+        records give no item (None).
+        """
+
+    @abstractmethod
+    def messages(self, item: Row) -> list[Row]:
+        """Return the chat messages for one item."""
+
+    @abstractmethod
+    def parse(self, response: Response) -> Verdict:
+        """Read the judge's response; never a default score."""
+
+    @abstractmethod
+    def metrics(self) -> tuple[MetricDef, ...]:
+        """Return the metrics made of verdicts."""
+
+    @abstractmethod
+    def statistics(self, verdict: Row) -> Mapping[str, float]:
+        """Return one verdict row's statistics; a null verdict has `null` 1 and is in no denominator."""
