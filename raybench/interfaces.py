@@ -47,6 +47,7 @@ class Task(ABC):
         profiles: names of the metric plugins that grade it.
         headline: (profile, metric) that ranks models.
         judge_protocol: the protocol a judge uses unless the spec names one; "" for none.
+        generation: sampling defaults of the task, e.g. {"max_tokens": 32}.
         group: tasks of one group and scale may be averaged.
         restricted: text and images must stay on local hosts.
     """
@@ -56,6 +57,7 @@ class Task(ABC):
     profiles: ClassVar[tuple[str, ...]]
     headline: ClassVar[tuple[str, str]]
     judge_protocol: ClassVar[str] = "reference_verdict"
+    generation: ClassVar[Mapping[str, Any]] = {}
     group: ClassVar[str] = ""
     restricted: ClassVar[bool] = False
 
@@ -139,6 +141,16 @@ class Backend(ABC):
         Raises:
             ModelError: the model does not exist or cannot be reached.
         """
+
+    @classmethod
+    def key_extra(cls, options: Any, sample_id: str) -> Row:
+        """Return further parts of one sample's content key; only answers made elsewhere need any."""
+        return {}
+
+    @property
+    def window(self) -> int:
+        """Rows worked on at once: the micro-batch of a model that computes, the open requests of one that waits."""
+        return 8
 
     @abstractmethod
     def __init__(self, options: Any) -> None:

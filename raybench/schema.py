@@ -282,7 +282,7 @@ TABLES: dict[str, pa.Schema] = {
     "samples": _schema({
         "task": _TEXT, "dataset": _TEXT, "split": _TEXT, "sample": _TEXT, "sample_hash": _TEXT,
         "ordinal": _INT, "questions": _TEXTS, "targets": _TEXTS, "choices": _TEXTS, "boxes": _TEXT,
-        "images": _TEXT, "image_sha256": _TEXTS, "cluster": _TEXT, "slices": _TEXT, "context": _TEXT,
+        "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "cluster": _TEXT, "slices": _TEXT, "context": _TEXT,
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "units": _schema({

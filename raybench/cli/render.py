@@ -1,0 +1,246 @@
+"""Boards, comparisons and rows as text: terminal tables, Markdown, LaTeX, CSV, JSON, plots."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from raybench import registry
+from raybench.schema import SCHEMA_VERSION, Row
+
+if TYPE_CHECKING:
+    from raybench.engine.doctor import Check
+    from raybench.leaderboard import Board, Comparison, Line
+
+__all__ = ["boards", "checks", "comparisons", "listing", "rows_csv", "samples", "scores_json", "status", "table"]
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: str, title: str = "") -> str:
+    """Return a table in a style: "table" (terminal), "markdown" or "latex" (booktabs); first column left, rest right."""
+    if style == "markdown":
+        lines = ["| " + " | ".join(header) + " |", "|" + "|".join([":--", *["--:"] * (len(header) - 1)]) + "|"]
+        body = "\n".join([*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)])
+        return (f"**{title}**\n\n" if title else "") + body + "\n"
+    if style == "latex":
+        lines = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in (header, *rows)]
+        spec = "l" + "r" * (len(header) - 1)
+        body = [r"\begin{tabular}{" + spec + "}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
+        return (f"% {title}\n" if title else "") + "\n".join([*body, r"\end{tabular}"]) + "\n"
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    shown = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
+             for r in (header, *rows)]  # fmt: skip
+    rule = "-" * max(len(line) for line in shown)
+    return "\n".join([*([title] if title else []), shown[0], rule, *shown[1:]]) + "\n"
+
+
+def _latex(text: str) -> str:
+    for raw, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#"), ("$", r"\$")):
+        text = text.replace(raw, escaped)
+    return text
+
+
+def _percent(value: float | None, unit: str = "fraction") -> str:
+    if value is None:
+        return "-"
+    return f"{100 * value:.1f}" if unit == "fraction" else f"{value:.3f}"
+
+
+def _interval(row: Row) -> str:
+    if row["value"] is None:
+        return "-"
+    shown = _percent(row["value"], row["unit"])
+    if row["low"] is None:
+        return shown
+    return f"{shown} [{_percent(row['low'], row['unit'])}, {_percent(row['high'], row['unit'])}]"
+
+
+def scores_json(rows: Sequence[Row]) -> str:
+    """Return the one JSON document of `--format json`."""
+    return json.dumps({"schema_version": SCHEMA_VERSION, "scores": list(rows)}, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def rows_csv(rows: Sequence[Row]) -> str:
+    """Return rows as CSV; lists are joined by semicolons."""
+    if not rows:
+        return ""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: ";".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def boards(found: Sequence[Board], style: str) -> str:
+    """Return every board as text."""
+    return "\n".join(_board(board, style) for board in found)
+
+
+def _board(board: Board, style: str) -> str:
+    title = f"{board.task} on {board.dataset}/{board.split}: {board.metric[1]} ({board.metric[0]}), percent [95 % interval]"
+    header = ["model", "rank", board.metric[1], *(f"{profile} {_short(metric)}" for profile, metric in board.columns)]
+    header += ["n", "clusters", "refused", "unparsed", "failed"]
+    rows = [_line(line, board) for line in board.lines]
+    notes = _notes(board)
+    comment = {"markdown": "\n", "latex": "% "}.get(style, "")
+    tail = "".join(f"{comment}{note}\n" for note in notes)
+    return table(header, rows, style, title) + tail
+
+
+def _short(metric: str) -> str:
+    return metric.replace("overall_accuracy", "overall").replace("judge_accuracy", "accuracy")
+
+
+def _line(line: Line, board: Board) -> list[str]:
+    rank = "-" if line.ranks is None else str(line.ranks[0]) if line.ranks[0] == line.ranks[1] else "{}-{}".format(*line.ranks)
+    marks = {"baseline": " (baseline)", "reported": " (reported)"}.get(line.kind, " (partial)" if line.partial else "")
+    if line.kind == "reported":
+        shown = f"{_interval(line.headline)} {line.headline['metric']}"
+        rest = ["" for _ in board.columns]
+        flags = " ".join(line.headline["flags"])
+        return [f"{line.model}{marks}", rank, shown, *rest, str(line.headline["n"] or "-"), "", "", "", flags]
+    others = [_percent(row["value"], row["unit"]) if (row := line.scores.get(key)) else "-" for key in board.columns]
+    head = line.headline
+    counts = [str(head[name]) for name in ("n", "n_clusters", "refused", "unparsed", "failed")]
+    return [line.model + marks, rank, _interval(head), *others, *counts]
+
+
+def _notes(board: Board) -> list[str]:
+    notes = []
+    if board.mde is not None:
+        notes.append(f"differences under {100 * board.mde:.1f} points cannot be told apart here (paired, 80 % power)")
+    if any(profile.startswith("judge ") for profile, _ in board.columns):
+        notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
+    flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
+    notes += [f"flag: {flag}" for flag in flags]
+    short = [line for line in board.lines if (line.headline.get("coverage") or 1) < 1]
+    notes += [f"{line.model}: coverage {line.headline['coverage']:.1%} (failed rows are not scored)" for line in short]
+    return notes
+
+
+def comparisons(found: Sequence[Comparison], models: tuple[str, str], style: str, flips: int) -> str:
+    """Return comparisons of two models as text in any style."""
+    rows = [_comparison_row(item) for item in found]
+    if style == "json":
+        documents = [{**row, "flips": [vars(flip) for flip in item.flips]} for row, item in zip(rows, found, strict=True)]
+        return json.dumps({"schema_version": SCHEMA_VERSION, "models": list(models), "comparisons": documents}) + "\n"
+    if style == "csv":
+        return rows_csv(rows)
+    header = ["task, metric", models[0], models[1], "difference [95 % interval]", "p", "only A right", "only B right", "n"]
+    lines = [
+        [f"{row['task']} {row['profile']} {row['metric']}" + ("*" if row["headline"] else ""), _percent(row["value_a"]),
+         _percent(row["value_b"]), _interval({**row, "value": row["difference"], "unit": "fraction"}), _p(row["p"]),
+         str(row["only_a"]), str(row["only_b"]), str(row["n"])]
+        for row in rows
+    ]  # fmt: skip
+    text = table(header, lines, style, f"{models[0]} less {models[1]}, percent points; * headline")
+    if style == "table":
+        text += "".join(_flips_text(item, models, flips) for item in found if item.headline)
+    return text
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _comparison_row(item: Comparison) -> Row:
+    difference = item.difference
+    return {
+        "task": item.task, "dataset": item.dataset, "split": item.split, "variant": item.variant, "images": item.images,
+        "profile": item.profile, "metric": item.metric, "headline": item.headline, "value_a": item.value_a,
+        "value_b": item.value_b, "difference": difference.value, "low": difference.low, "high": difference.high,
+        "p": difference.p, "test": difference.test, "n": difference.n, "n_clusters": difference.n_clusters,
+        "only_a": difference.only_a, "only_b": difference.only_b, "not_shared": item.only, "mde": item.mde,
+    }  # fmt: skip
+
+
+def _flips_text(item: Comparison, models: tuple[str, str], limit: int) -> str:
+    lines = [f"\n{item.task} ({item.dataset}, {item.variant}): {item.difference.test} over {item.difference.n_clusters} clusters"]
+    if item.only:
+        lines.append(f"{item.only} samples that only one of the two has a score for are left out")
+    if item.mde is not None:
+        lines.append(f"differences under {100 * item.mde:.1f} points cannot be told apart here (paired, 80 % power)")
+    for model in models if limit else ():
+        lines.append(f"\nbetter from {model}:")
+        for flip in [flip for flip in item.flips if flip.better == model][:limit]:
+            lines.append(f"  {flip.sample}  {flip.question}  reference: {flip.target}")
+            lines += [f"      {models[0]}: {_cut(flip.text_a)}", f"      {models[1]}: {_cut(flip.text_b)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _cut(text: str | None, width: int = 160) -> str:
+    shown = " ".join((text or "").split())
+    return shown if len(shown) <= width else shown[: width - 1] + "…"
+
+
+def samples(rows: Sequence[Row]) -> str:
+    """Return records for reading, one block each."""
+    if not rows:
+        return "no rows\n"
+    return "\n".join(_sample(row) for row in rows)
+
+
+def _sample(row: Row) -> str:
+    name = f"{row['sample']} ({row['dataset']}/{row['split']}, {row['variant']}, repeat {row['repeat']})"
+    ended = row["outcome"] + (f": {row['reason']}" if row["reason"] else "")
+    lines = [name, f"  image     {', '.join(row['image_uris']) or '-'}", f"  question  {row['question']}",
+             f"  reference {row['target']}", f"  answer    {_cut(row['text'], 400) or '-'}",
+             f"  read as   {row['value']} by {row['extractor']} ({row['format']})" if row["extractor"] else None,
+             f"  outcome   {ended}"]  # fmt: skip
+    for verdict in row["verdicts"]:
+        probs = json.loads(verdict["label_probs"] or "{}")
+        shown = ", ".join(f"{label} {p:.2f}" for label, p in probs.items())
+        by = f"{verdict['judge']} ({verdict['protocol']}, {verdict['decided_by']})"
+        lines.append(f"  verdict   {verdict['label'] or verdict['status']} by {by} {shown}".rstrip())
+    return "\n".join(line for line in lines if line is not None) + "\n"
+
+
+def status(runs: Sequence[Row], cells: Sequence[Row]) -> str:
+    """Return runs and cells as two tables."""
+    lines = [[row["run_id"], row["status"], row["began"][:19], _progress(row), _cut(row["detail"], 80)] for row in runs]
+    text = table(["run", "status", "began (UTC)", "progress", "detail"], lines, "table")
+    names = ("planned", "responses", "answered", "refused", "unparsed", "failed", "pending")
+    body = [
+        [f"{row['model']} on {row['task']} ({row['dataset']}/{row['split']}, {row['variant']}, images {row['images']})",
+         *(str(row[name]) for name in names)]
+        for row in cells
+    ]  # fmt: skip
+    return text + "\n" + table(["cell", *names], body, "table")
+
+
+def _progress(row: Row) -> str:
+    state = row["progress"]
+    if not state or row["status"] in ("done", "incomplete", "failed"):
+        return ""
+    done = [f"{name} {sum(s['counts'].values())}/{s['total']}" for name, s in state["streams"].items()]
+    return f"{state['phase']} ({state['at'][11:19]}) {', '.join(done)}"
+
+
+def checks(found: Sequence[Check]) -> str:
+    """Return the doctor's findings."""
+    width = max(len(check.name) for check in found)
+    return "".join(f"{'ok ' if check.ok else '-- '} {check.name.ljust(width)}  {check.detail}\n" for check in found)
+
+
+def listing(kind: str) -> str:
+    """Return the plugins (or catalogue entries) of a kind with one line each."""
+    if kind in ("tasks", "metrics"):
+        rows = [[name, _first_line(registry.load(kind, name))] for name in registry.names(kind)]
+        return _plain(rows)
+    entries = [entry for entry in registry.catalogue().values() if (entry.get("kind") == "judge") == (kind == "judges")]
+    rows = [[str(entry["name"]), f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip()] for entry in entries]
+    plugins = "judges" if kind == "judges" else "models"
+    word = "protocols" if kind == "judges" else "backends"
+    parts = [[name, _first_line(registry.load(plugins, name))] for name in registry.names(plugins)]
+    return f"{word}:\n{_plain(parts)}\ncatalogue:\n{_plain(rows)}"
+
+
+def _plain(rows: Sequence[Sequence[str]]) -> str:
+    width = max((len(row[0]) for row in rows), default=0)
+    return "".join(f"  {name.ljust(width)}  {text}\n" for name, text in rows)
+
+
+def _first_line(plugin: Any) -> str:
+    return (plugin.__doc__ or "").strip().split("\n")[0]

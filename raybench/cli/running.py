@@ -1,0 +1,137 @@
+"""Verbs that write results: run, import, judge, score."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["COMMANDS", "import_", "judge", "run", "score"]
+
+Output = Annotated[str, typer.Option("-o", "--output", help="Result folder: local path, s3:// or gs://.")]
+Folder = Annotated[str, typer.Argument(help="Result folder.", metavar="DIR", show_default=False)]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="key=value with dotted keys, e.g. models.0.gpus=1.")]
+Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, HOST:PORT, or local (the default).")]
+
+
+def run(
+    spec: Annotated[Path | None, typer.Argument(help="Spec file (YAML).", metavar="SPEC.yaml", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="Catalogue name, checkpoint folder or hub id.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task name.")] = None,
+    data: Annotated[str | None, typer.Option(help="The task's data (its `data` option).")] = None,
+    judge: Annotated[str | None, typer.Option(help="Judge: catalogue name, checkpoint folder or hub id.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N samples.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="N seeded random samples.")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", help="Result folder: local path, s3:// or gs://.")] = None,
+    settings: Settings = None,
+    reuse: Annotated[list[str] | None, typer.Option(help="Another result folder whose answers may be reused.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Ask served models without a revision again.")] = False,
+    address: Address = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is missing; generate nothing.")] = False,
+) -> None:
+    """Answer, score and judge what is missing of SPEC.yaml, or of one --model on one --task.
+
+    Exit codes: 0 done, 1 finished but incomplete, 2 bad input.
+    """
+    from raybench import spec as specs
+    from raybench.cli.display import live, report
+    from raybench.errors import SpecError
+
+    if (spec is None) == (model is None or task is None):
+        raise SpecError("give either SPEC.yaml or both --model and --task")
+    document = specs.read(spec) if spec is not None else {"tasks": [{"task": task}], "models": [model]}
+    for name, value in (("data", data), ("limit", limit), ("sample", sample)):
+        if value is not None:
+            document = _each_task(document, name, value)
+    if judge is not None:
+        document["judges"] = [judge]
+    document |= {key: value for key, value in (("output", output), ("reuse", reuse)) if value}
+    document |= {"fresh": True} if fresh else {}
+    document = specs.with_entries(document)
+    built = specs.build(specs.apply_settings(document, settings or []), str(spec or "flags"))
+    if spec is None:
+        typer.echo(specs.as_yaml(document), err=True)
+    from raybench.engine.run import run as run_spec
+
+    with live() as show:
+        result = run_spec(built, address, show, dry_run)
+    raise typer.Exit(report(result))
+
+
+def import_(
+    answers: Annotated[str, typer.Argument(help="JSONL, JSON, CSV or Parquet with ids and answers.", metavar="ANSWERS")],
+    task: Annotated[str, typer.Option(help="Task that the answers are for.")],
+    model: Annotated[str, typer.Option(help="Name of the model in scores.")],
+    output: Output = "results",
+    data: Annotated[str | None, typer.Option(help="The task's data (its `data` option).")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Column that holds the answer.")] = None,
+    boxes: Annotated[str | None, typer.Option(help="Box convention of the answers, for tasks that read boxes.")] = None,
+    judge: Annotated[str | None, typer.Option(help="Judge the imported answers too.")] = None,
+    settings: Settings = None,
+    address: Address = None,
+) -> None:
+    """Grade answers produced elsewhere; ids compare as text, missing ids are failed."""
+    from raybench import spec as specs
+    from raybench.cli.display import report_import
+    from raybench.engine.importing import import_answers
+    from raybench.errors import SpecError
+
+    if boxes is not None:
+        raise SpecError(f"--boxes {boxes}: task {task} reads no boxes")
+    entry = {"name": model, "backend": "imported", "answers": answers} | ({"text_field": text_field} if text_field else {})
+    task_entry = {"task": task} | ({"data": data} if data else {})
+    document = specs.apply_settings({"tasks": [task_entry], "models": [entry], "output": output}, settings or [])
+    built = specs.build(document, "import")
+    if judge is not None:
+        specs.build({"judges": [judge]}, "--judge")
+    code = report_import(import_answers(built), model, output)
+    if judge is not None:
+        code = max(code, _judge(output, judge, (task, model), settings, address, dry_run=False))
+    raise typer.Exit(code)
+
+
+def judge(
+    folder: Folder,
+    judge: Annotated[str, typer.Option(help="Judge: catalogue name, checkpoint folder or hub id.")],
+    task: Annotated[str | None, typer.Option(help="Judge this task only.")] = None,
+    model: Annotated[str | None, typer.Option(help="Judge this model's answers only.")] = None,
+    settings: Settings = None,
+    address: Address = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the calls to make; make none.")] = False,
+) -> None:
+    """Judge the answers a folder holds; never regenerates them."""
+    raise typer.Exit(_judge(folder, judge, (task, model), settings, address, dry_run))
+
+
+def score(folder: Folder) -> None:
+    """Recompute records and scores from what is stored."""
+    from raybench.scoring import score_store
+    from raybench.store import Store
+
+    count = score_store(Store(folder, must_exist=True))
+    typer.echo(f"{count} scores written; `raybench leaderboard {folder}` shows them", err=True)
+
+
+COMMANDS = (run, import_, judge, score)
+
+
+def _each_task(document: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    tasks = [entry if isinstance(entry, dict) else {"task": entry} for entry in document.get("tasks") or []]
+    return {**document, "tasks": [{**entry, name: value} for entry in tasks]}
+
+
+def _judge(
+    folder: str, name: str, chosen: tuple[str | None, str | None], settings: list[str] | None, address: str | None,
+    dry_run: bool,
+) -> int:  # fmt: skip
+    from raybench import spec as specs
+    from raybench.cli.display import live, report
+    from raybench.engine.judging import JudgeFilter
+    from raybench.engine.run import judge as judge_folder
+
+    document = specs.with_entries({"output": folder, "judges": [name]})
+    built = specs.build(specs.apply_settings(document, settings or []), "--judge")
+    with live() as show:
+        result = judge_folder(built, JudgeFilter(*chosen), address, show, dry_run)
+    return report(result)

@@ -1,0 +1,1 @@
+"""Readers: tables of rows, images, the hub."""

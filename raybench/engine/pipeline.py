@@ -1,0 +1,131 @@
+"""The Ray Data graph: row groups of a to-do file -> images -> a pool of replicas -> counts.
+
+One stream a model: the units of all its tasks go through one pool, so weights
+load once. What a replica answers is durable before it is counted; the driver
+sees counts only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from raybench import registry
+from raybench.engine.plan import read_group
+from raybench.engine.replicas import Replica, Work
+from raybench.engine.resources import fit_pool
+from raybench.engine.stages import load_images
+from raybench.errors import one_line
+from raybench.schema import Row
+from raybench.store import Store
+
+__all__ = ["call", "call_all", "run_stream"]
+
+_LOADED = pa.list_(
+    pa.struct([("bytes", pa.large_binary()), ("media_type", pa.string()), ("width_px", pa.int64()),
+               ("height_px", pa.int64())])
+)  # fmt: skip
+_LOAD_ROWS = 16
+
+
+def call(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run one function as a Ray task and return its result; its own errors come out as they are."""
+    return next(iter(call_all(function, [arguments])))
+
+
+def call_all(function: Callable[..., Any], arguments: list[tuple[Any, ...]], at_once: int = 64) -> Iterator[Any]:
+    """Run a function once for each tuple of arguments, `at_once` at a time; yield results as they come."""
+    task = ray.remote(num_cpus=1, max_retries=2)(function)
+    waiting: list[Any] = []
+    try:
+        for values in arguments:
+            if len(waiting) >= at_once:
+                done, waiting = ray.wait(waiting)
+                yield ray.get(done[0])
+            waiting.append(task.remote(*values))
+        while waiting:
+            done, waiting = ray.wait(waiting)
+            yield ray.get(done[0])
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause if isinstance(error.cause, Exception) else error from None
+    finally:
+        for ref in waiting:
+            ray.cancel(ref)
+
+
+def run_stream(work: Work, todo: Row, ledger: Any) -> str:
+    """Answer every row of a to-do file; return "" or the reason why the model ended early.
+
+    Args:
+        todo: {"file", "rows", "block_rows"} as `plan.todo` returns it.
+    """
+    ray.get(ledger.open_stream.remote(work.stream, todo["rows"]))
+    if not todo["rows"]:
+        return ""
+    dataset = _graph(work, todo, ledger)
+    try:
+        for _ in dataset.iter_internal_ref_bundles():
+            pass
+    except Exception as error:  # whatever ends the stream: the ledger may know the plain reason
+        reason = ray.get(ledger.progress.remote())[work.stream]["error"]
+        if not reason and not isinstance(error, ray.exceptions.RayError):
+            raise
+        return str(reason or one_line(error))
+    return str(ray.get(ledger.progress.remote())[work.stream]["error"])
+
+
+def _graph(work: Work, todo: Row, ledger: Any) -> Any:
+    spec = work.model.spec
+    _quieten()
+    blocks = -(-todo["rows"] // todo["block_rows"])
+    capabilities = registry.load("models", spec.backend).capabilities
+    load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
+    low, high = fit_pool(spec)
+    return (
+        ray.data.range(blocks, override_num_blocks=blocks)
+        .map_batches(load, batch_size=1, num_cpus=0.5)
+        .map_batches(
+            Replica,
+            batch_size=None,
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            fn_constructor_args=(work, ledger),
+            compute=ray.data.ActorPoolStrategy(min_size=low, max_size=high),
+            num_cpus=0 if spec.gpus or capabilities.concurrent else spec.cpus,
+            num_gpus=spec.gpus or None,
+            max_concurrency=2 if capabilities.concurrent else 1,
+        )
+    )
+
+
+def _load_block(batch: dict[str, Any], output: str, file: str, pixels: bool) -> Iterator[pa.Table]:
+    """Read one row group and its images, a few rows at a time (decoded images are large)."""
+    store = Store(output)
+    for group in np.asarray(batch["id"]).tolist():
+        rows = read_group(store, file, int(group))
+        for start in range(0, len(rows), _LOAD_ROWS):
+            yield _table([load_images(row, pixels) for row in rows[start : start + _LOAD_ROWS]])
+
+
+def _table(rows: list[Row]) -> pa.Table:
+    loaded = pa.array([row.pop("loaded") for row in rows], type=_LOADED)
+    plain = pa.Table.from_pylist(rows)
+    # A column that is empty in this block has no type of its own; blocks must agree.
+    fields = [field if not pa.types.is_null(field.type) else pa.field(field.name, pa.string()) for field in plain.schema]
+    return plain.cast(pa.schema(fields)).append_column("loaded", loaded)
+
+
+def _quieten() -> None:
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for name in ("ray.data", "ray.data._internal"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+

@@ -1,0 +1,298 @@
+"""What is missing: samples, their units, and the units that no stored response answers.
+
+Everything here runs inside Ray tasks and goes from Parquet to Parquet; the
+driver sees file names and counts. A run's working files stand in
+`runs/<run_id>/plan/` and are removed at its end.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raybench.data.tables import read_rows
+from raybench.engine.stages import hash_images, prompt_variants, unit_rows
+from raybench.errors import DataError, PolicyError, SpecError
+from raybench.interfaces import Task
+from raybench.schema import CELL, TABLES, Row, digest
+from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin
+from raybench.store import Store, now, stream
+
+__all__ = [
+    "CHUNK_ROWS",
+    "PlannedModel",
+    "block_rows",
+    "list_samples",
+    "open_task",
+    "plan_chunk",
+    "plan_model",
+    "read_group",
+    "todo",
+    "write_groups",
+]
+
+CHUNK_ROWS = 1024
+_TEXT = pa.string()
+PLAN_SCHEMA = pa.schema([
+    *[(name, _TEXT) for name in ("key", *CELL, "sample")], ("repeat", pa.int64()), ("sample_hash", _TEXT),
+    ("prompt", _TEXT), ("ordinal", pa.int64()), ("messages", _TEXT), ("image_refs", _TEXT), ("sampling", _TEXT),
+    ("questions", pa.list_(_TEXT)), ("choices", pa.list_(_TEXT)), ("context", _TEXT), ("task_index", pa.int64()),
+])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PlannedModel:
+    """A model (or judge) as a plan needs it; plain data, sent to every task.
+
+    Attributes:
+        identity: what decides its answers, for the content key.
+        config: short digest of identity and backend, names the cell.
+        pinned: whether the revision is known.
+    """
+
+    spec: ModelSpec
+    identity: Row
+    config: str
+    pinned: bool
+
+
+def plan_model(spec: ModelSpec) -> PlannedModel:
+    """Resolve a model's identity (runs where the weights can be seen).
+
+    Raises:
+        ModelError: the model does not exist or cannot be reached.
+    """
+    backend, options = open_plugin("models", spec.backend, spec)
+    found = dict(backend.identity(options))
+    pinned = bool(found.pop("pinned", True))
+    identity = {"backend": spec.backend, "backend_version": backend.version, **found}
+    return PlannedModel(spec, identity, digest(identity, 8), pinned)
+
+
+def open_task(spec: TaskSpec) -> Task:
+    """Return the task with its options and its chosen prompt variants."""
+    plugin, options = open_plugin("tasks", spec.task, spec)
+    task: Task = plugin(options)
+    task.prompts = prompt_variants(task, spec.prompts, _read_prompts)  # type: ignore[misc]
+    return task
+
+
+def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int]:
+    """Write one task's selected samples, with the image hashes already known; return (file, row count).
+
+    Raises:
+        DataError: missing or malformed data, or nothing selected.
+        PolicyError: restricted data and a model or judge on a remote host.
+    """
+    chosen = spec.tasks[index]
+    task = open_task(chosen)
+    if task.restricted or getattr(task.options, "restricted", False):
+        _check_hosts(spec, chosen.task)
+    store = Store(spec.output)
+    rows = (sample.to_row(chosen.task, i) for i, sample in enumerate(task.samples()))
+    name = f"runs/{run_id}/plan/samples-{index}.parquet"
+    columns = [field for field in TABLES["samples"] if field.name not in ("run_id", "committed_at")]
+    count = write_groups(store, name, _select(rows, chosen), pa.schema(columns), CHUNK_ROWS)
+    if count == 0:
+        raise DataError(f"task {chosen.task}: the data hold no samples")
+    if store.parts("samples"):
+        _attach_known_hashes(store, name, pa.schema(columns))
+    return name, count
+
+
+def plan_chunk(spec: RunSpec, index: int, models: Sequence[PlannedModel], run_id: str, samples: str, group: int) -> int:
+    """Hash one row group of samples and write its units; return the number of units."""
+    store = Store(spec.output)
+    task = open_task(spec.tasks[index])
+    rows = [hash_images(row) for row in read_group(store, samples, group)]
+    planned = [_model_row(spec, model, task, run_id) for model in models]
+    units = (
+        {**unit, "task_index": index}
+        for model in planned
+        for row in rows
+        for unit in unit_rows(row, task, model, spec.images, spec.repeats)
+    )  # fmt: skip
+    schema = pa.schema([field for field in TABLES["samples"] if field.name not in ("run_id", "committed_at")])
+    write_groups(store, f"runs/{run_id}/plan/hashed-{index}-{group}.parquet", rows, schema, CHUNK_ROWS)
+    return write_groups(store, f"runs/{run_id}/plan/units-{index}-{group}.parquet", units, PLAN_SCHEMA, CHUNK_ROWS)
+
+
+def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str) -> Row:
+    """Commit new samples and units, reuse other folders' responses, write each model's to-do file.
+
+    Returns:
+        {"cells": [{cell columns, "planned", "missing"}], "todo": {model: {"file", "rows", "block_rows"}},
+        "reused": rows copied from other folders, "digest": of the planned keys}.
+    """
+    store = Store(spec.output)
+    with store.connect(("samples", "units", "responses")) as connection:
+        _register_plan(connection, store, run_id)
+        _commit_new(connection, store, run_id)
+        reused = sum(_reuse(connection, store, other, run_id) for other in spec.reuse)
+    with store.connect(("responses",)) as connection:
+        _register_plan(connection, store, run_id)
+        connection.execute(
+            "CREATE TABLE missing AS SELECT p.key, p.model FROM plan p ANTI JOIN all_responses r USING (key)"
+        )
+        cells = _cells(connection)
+        files = {model.spec.name: _write_todo(connection, store, model.spec, run_id) for model in models}
+        sql = "SELECT md5(string_agg(key, '' ORDER BY key)) FROM (SELECT DISTINCT key FROM plan)"
+        (found,) = connection.execute(sql).fetchall()[0]
+    return {"cells": cells, "todo": files, "reused": reused, "digest": found}
+
+
+def block_rows(rows: int, max_replicas: int) -> int:
+    """Return the rows of one block: clamp(N / (8 x max replicas), 1, 1024)."""
+    return max(1, min(1024, rows // (8 * max_replicas)))
+
+
+def write_groups(store: Store, name: str, rows: Iterable[Row], schema: pa.Schema, group_rows: int) -> int:
+    """Write rows as one Parquet file of row groups of `group_rows` (the last smaller); return the count."""
+    count, source = 0, iter(rows)
+    with store.files.staged(name) as path, pq.ParquetWriter(path, schema) as writer:
+        while batch := list(islice(source, group_rows)):
+            table = pa.Table.from_pylist([{key: row.get(key) for key in schema.names} for row in batch], schema=schema)
+            writer.write_table(table, row_group_size=group_rows)
+            count += len(batch)
+    return count
+
+
+def read_group(store: Store, name: str, group: int) -> list[Row]:
+    """Return one row group of a file as rows."""
+    if store.files.is_local:
+        return list(pq.ParquetFile(store.files.url(name)).read_row_group(group).to_pylist())
+    with store.files.fs.open(f"{store.files.root}/{name}", "rb") as file:
+        return list(pq.ParquetFile(file).read_row_group(group).to_pylist())
+
+
+def _read_prompts(path: str) -> dict[str, str]:
+    """A prompt file: rows with `id` and `prompt`."""
+    found = {str(row.get("id", i)): str(row["prompt"]) for i, row in enumerate(read_rows(path)) if "prompt" in row}
+    if not found:
+        raise SpecError(f"prompts: {path} needs rows with the columns id and prompt")
+    return found
+
+
+def _select(rows: Iterator[Row], chosen: TaskSpec) -> Iterator[Row]:
+    """The first `limit` rows, a seeded random `sample` (reservoir, flat memory), or all."""
+    if chosen.limit is not None:
+        yield from islice(rows, chosen.limit)
+    elif chosen.sample is not None:
+        generator, kept = random.Random(0), list[Row]()
+        for seen, row in enumerate(rows):
+            if len(kept) < chosen.sample:
+                kept.append(row)
+            elif (place := generator.randint(0, seen)) < chosen.sample:
+                kept[place] = row
+        yield from sorted(kept, key=lambda row: int(row["ordinal"]))
+    else:
+        yield from rows
+
+
+def _attach_known_hashes(store: Store, name: str, schema: pa.Schema) -> None:
+    with store.connect(("samples",)) as connection:
+        sql = (
+            "SELECT p.* EXCLUDE (image_sha256, image_stamps), s.image_sha256, s.image_stamps"
+            f" FROM read_parquet('{store.files.url(name)}') p"
+            " LEFT JOIN samples s USING (task, dataset, split, sample) ORDER BY p.ordinal"
+        )
+        write_groups(store, name, stream(connection, sql), schema, CHUNK_ROWS)
+
+
+def _model_row(spec: RunSpec, model: PlannedModel, task: Task, run_id: str) -> Row:
+    backend, options = open_plugin("models", model.spec.backend, model.spec)
+    sampling = spec.sampling(model.spec, task.generation)
+    return {
+        "name": model.spec.name, "identity": model.identity, "sampling": sampling,
+        "config": digest([model.config, sampling], 8),
+        "nonce": run_id if spec.fresh and not model.pinned else "",
+        "extra": partial(backend.key_extra, options),
+    }  # fmt: skip
+
+
+def _check_hosts(spec: RunSpec, task: str) -> None:
+    """Restricted text and images go to local hosts only, unless the spec names the host."""
+    from urllib.parse import urlsplit
+
+    allowed = {"localhost", "127.0.0.1", "::1", *spec.local_hosts, *spec.allow_remote}
+    targets = [(entry.name, str(entry.options["base_url"])) for entry in (*spec.models, *spec.judges)
+               if "base_url" in entry.options]  # fmt: skip
+    targets += [("output", spec.output)] if "://" in spec.output else []
+    for name, url in targets:
+        host = urlsplit(url).hostname or url
+        if host not in allowed:
+            raise PolicyError(
+                f"task {task} holds restricted data and {name} is at {host}: "
+                f"add it to local_hosts if it is yours, or to allow_remote if the data's terms permit it"
+            )
+
+
+def _register_plan(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str) -> None:
+    folder = f"runs/{run_id}/plan"
+    for view, prefix in (("plan", "units-"), ("plan_samples", "hashed-")):
+        names = [name for name in store.files.names(folder) if name.startswith(prefix)]
+        urls = ", ".join("'" + store.files.url(f"{folder}/{name}").replace("'", "''") + "'" for name in names)
+        connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{urls}])")
+
+
+def _commit_new(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str) -> None:
+    """Commit the samples and units that differ from what the folder already holds."""
+    changed = {
+        "samples": "SELECT p.* FROM plan_samples p ANTI JOIN samples s"
+        " USING (task, dataset, split, sample, sample_hash, image_stamps)",
+        "units": f"SELECT p.* FROM plan p ANTI JOIN units u USING ({', '.join(CELL)}, sample, repeat, key)",
+    }
+    for table, sql in changed.items():
+        stamp, schema = {"run_id": run_id, "committed_at": now()}, TABLES[table]
+        rows = ({**row, **stamp} for row in stream(connection, sql))
+        first = list(islice(rows, 1))
+        if first:
+            name = f"{table}/{digest([run_id, table], 32)}.parquet"
+            write_groups(store, name, (row for part in (first, rows) for row in part), schema, 8192)
+
+
+def _reuse(connection: duckdb.DuckDBPyConnection, store: Store, other: str, run_id: str) -> int:
+    """Copy another folder's responses to planned units that this folder lacks; return how many."""
+    source = Store(other, must_exist=True)
+    connection.execute("CREATE OR REPLACE TABLE wanted AS SELECT DISTINCT key FROM plan ANTI JOIN all_responses USING (key)")
+    wanted = connection.sql("SELECT key FROM wanted").to_arrow_table()
+    with source.connect(("responses",)) as theirs:
+        theirs.register("given", wanted)
+        theirs.execute("CREATE TABLE wanted AS SELECT * FROM given")
+        rows = stream(theirs, "SELECT r.* FROM all_responses r SEMI JOIN wanted w USING (key)")
+        first = list(islice(rows, 1))
+        if not first:
+            return 0
+        name = f"responses/{digest([run_id, 'reuse', other], 32)}.parquet"
+        return write_groups(store, name, (row for part in (first, rows) for row in part), TABLES["responses"], 8192)
+
+
+def _cells(connection: duckdb.DuckDBPyConnection) -> list[Row]:
+    columns = ", ".join(f"p.{name}" for name in CELL)
+    sql = (
+        f"SELECT {columns}, p.task_index, count(*) AS planned, count(m.key) AS missing FROM plan p"
+        f" LEFT JOIN (SELECT DISTINCT key FROM missing) m USING (key) GROUP BY ALL ORDER BY {columns}"
+    )
+    return list(stream(connection, sql))
+
+
+def _write_todo(connection: duckdb.DuckDBPyConnection, store: Store, spec: ModelSpec, run_id: str) -> Row:
+    """Write one model's missing units, each content key once, in blocks that suit its pool."""
+    ((rows,),) = connection.execute("SELECT count(DISTINCT key) FROM missing WHERE model = ?", [spec.name]).fetchall()
+    size = block_rows(rows, spec.replicas[1])
+    name = f"runs/{run_id}/plan/todo-{digest(spec.name, 12)}.parquet"
+    sql = (
+        "SELECT p.* FROM plan p SEMI JOIN missing m USING (key) WHERE p.model = ?"
+        " QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.task, p.ordinal) = 1 ORDER BY p.task, p.ordinal"
+    )
+    if rows:
+        write_groups(store, name, stream(connection, sql, [spec.name]), PLAN_SCHEMA, size)
+    return {"file": name, "rows": rows, "block_rows": size}

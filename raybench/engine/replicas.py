@@ -1,0 +1,232 @@
+"""A replica: one model loaded once, rows in, durable rows out.
+
+`Worker` is the whole of it without Ray: it claims a block from the ledger, sends
+rows in micro-batches (or a window of open requests), makes each answer durable
+and reports it. `Replica` is the Ray Data actor around it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import threading
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pyarrow as pa
+import ray
+
+from raybench import registry
+from raybench.engine.plan import PlannedModel
+from raybench.engine.resources import ledger_proxy
+from raybench.engine.stages import attempt_row, request, response_row, verdict_row
+from raybench.errors import EngineError, ModelError, one_line
+from raybench.interfaces import Backend, JudgeProtocol, Task
+from raybench.schema import Failure, Response, Row
+from raybench.spec import ModelSpec, TaskSpec, open_plugin
+from raybench.store import Store, Writer, now
+
+__all__ = ["Accounts", "Replica", "Work", "Worker"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a stream's replicas do; plain data.
+
+    Attributes:
+        stream: name in the ledger.
+        table: "responses" or "verdicts".
+        tasks: the run's tasks, to count refused and unparsed answers as they come.
+        protocol: judge protocol and its options, for verdicts.
+    """
+
+    stream: str
+    model: PlannedModel
+    output: str
+    run_id: str
+    table: str
+    tasks: tuple[TaskSpec, ...] = ()
+    protocol: str = ""
+
+
+class Accounts(Protocol):
+    """The ledger as a worker sees it: every call returns when the ledger has it."""
+
+    def claim(self, keys: Sequence[str], replica: str) -> Row: ...
+    def sending(self, stream: str, keys: Sequence[str]) -> None: ...
+    def durable(self, stream: str, outcomes: Sequence[tuple[str, str]]) -> None: ...
+    def release(self, keys: Sequence[str]) -> None: ...
+    def dying(self, replica: str, reason: str) -> None: ...
+    def stop(self, stream: str, reason: str) -> None: ...
+
+
+class Worker:
+    """Answers blocks of rows with one loaded backend.
+
+    Args:
+        die: called when the engine itself breaks; ends the process, so that the
+            pool replaces it and the ledger isolates the row.
+    """
+
+    def __init__(self, work: Work, backend: Backend, accounts: Accounts, replica: str, die: Callable[[], None]) -> None:
+        self._work, self._backend, self._accounts, self._replica, self._die = work, backend, accounts, replica, die
+        store = Store(work.output)
+        self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
+        self._tasks: list[Task] = [_task(task) for task in work.tasks]
+        self._protocol: JudgeProtocol | None = _protocol(work.protocol) if work.protocol else None
+        self._window = asyncio.Semaphore(backend.window)
+        self._store = store
+        versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
+        self._stamp = {"replica": replica, "node": platform.node(), "pinned": work.model.pinned}
+        self._stamp["versions"] = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+
+    async def answer(self, rows: Sequence[Row]) -> int:
+        """Answer one block; return the rows accounted for.
+
+        Raises:
+            ModelError: the model cannot answer anything; its stream ends.
+        """
+        by_key = {row["key"]: row for row in rows}
+        left = self._accounts.claim(list(by_key), self._replica)
+        for key, reason in left["given_up"].items():
+            self._fail(by_key[key], Failure("replica_died", reason, attempts=2))
+        fresh = [by_key[key] for key in left["fresh"]]
+        for row in [row for row in fresh if row.get("error")]:
+            self._fail(row, Failure("image", row["error"]))
+        try:
+            await self._answer_fresh([row for row in fresh if not row.get("error")])
+            for key in self._not_durable(left["alone"]):
+                await self._send([by_key[key]])
+        except ModelError as error:
+            self._accounts.stop(self._work.stream, str(error))
+            raise
+        self._accounts.release(list(by_key))
+        return len(rows)
+
+    def close(self) -> None:
+        """Seal what was written and release the model."""
+        for writer in self._writers.values():
+            writer.close()
+        self._backend.close()
+
+    async def _answer_fresh(self, rows: Sequence[Row]) -> None:
+        if not self._backend.capabilities.concurrent:
+            size = self._backend.window
+            for start in range(0, len(rows), size):
+                await self._send(rows[start : start + size])
+            return
+        try:
+            async with asyncio.TaskGroup() as group:
+                for row in rows:
+                    group.create_task(self._send_in_window(row))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from errors
+
+    async def _send_in_window(self, row: Row) -> None:
+        async with self._window:
+            await self._send([row])
+
+    async def _send(self, rows: Sequence[Row]) -> None:
+        """Send rows to the model and make each answer durable as it comes."""
+        waiting = {row["key"]: row for row in rows}
+        self._accounts.sending(self._work.stream, list(waiting))
+        started = now()
+        try:
+            async for key, result in self._backend.generate([request(row) for row in rows]):
+                row = waiting.pop(key)
+                self._keep(row, result, started, len(rows))
+            if waiting:
+                raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
+        except (ModelError, asyncio.CancelledError):
+            raise
+        except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
+            self._accounts.dying(self._replica, one_line(error))
+            self._die()
+            raise
+
+    def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> None:
+        if isinstance(result, Failure):
+            self._fail(row, result)
+            return
+        run = {**self._stamp, "started_at": started, "batch_size": batch}
+        if self._protocol is not None:
+            found = verdict_row(row, self._protocol, result, run)
+            outcome = str(found["status"])
+        else:
+            found = response_row(row, result, run)
+            sample = {name: row[name] for name in ("questions", "choices", "context")}
+            outcome = self._tasks[row["task_index"]].parse(sample, result.text).outcome
+        self._writers[self._work.table].append(found)
+        self._accounts.durable(self._work.stream, [(row["key"], outcome)])
+
+    def _fail(self, row: Row, failure: Failure) -> None:
+        self._writers["attempts"].append(attempt_row(row, failure))
+        self._accounts.durable(self._work.stream, [(row["key"], f"failed:{failure.reason}")])
+
+    def _not_durable(self, keys: Sequence[str]) -> list[str]:
+        """Of rows that were running when a replica died, those whose answer had not reached the disk."""
+        if not keys:
+            return []
+        found = self._store.query(
+            f"SELECT DISTINCT key FROM raw_{self._work.table} WHERE list_contains(?, key)", [list(keys)],
+            (self._work.table,),
+        )  # fmt: skip
+        durable = {row["key"] for row in found}
+        self._accounts.durable(self._work.stream, [(key, "answered") for key in keys if key in durable])
+        return [key for key in keys if key not in durable]
+
+
+class Replica:
+    """The Ray Data actor: loads the model when it starts and answers blocks until the pool ends."""
+
+    def __init__(self, work: Work, ledger: Any) -> None:
+        self._accounts = ledger_proxy(ledger)
+        replica = ray.get_runtime_context().get_actor_id() or "local"
+        refusal = self._accounts.starting(work.stream, replica)
+        if refusal:
+            raise ModelError(refusal)
+        try:
+            backend = _load(work.model.spec)
+        except ModelError as error:
+            self._accounts.stop(work.stream, str(error))
+            raise
+        except Exception as error:
+            self._accounts.stop(work.stream, one_line(error))
+            raise ModelError(one_line(error)) from error
+        self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._accounts.ready(work.stream, replica)
+
+    def __call__(self, batch: pa.Table) -> dict[str, list[int]]:
+        """Answer one block; return {"rows": [count]}."""
+        count = self._wait(self._worker.answer(batch.to_pylist()))
+        return {"rows": [count]}
+
+    def _wait(self, work: Coroutine[Any, Any, int]) -> int:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def __del__(self) -> None:
+        worker = getattr(self, "_worker", None)
+        if worker is not None:
+            worker.close()
+
+
+def _load(spec: ModelSpec) -> Backend:
+    plugin, options = open_plugin("models", spec.backend, spec)
+    loaded: Backend = plugin(options)
+    return loaded
+
+
+def _task(spec: TaskSpec) -> Task:
+    plugin, options = open_plugin("tasks", spec.task, spec)
+    task: Task = plugin(options)
+    return task
+
+
+def _protocol(name: str) -> JudgeProtocol:
+    plugin = registry.load("judges", name)
+    protocol: JudgeProtocol = plugin(plugin.Options())
+    return protocol

@@ -1,0 +1,84 @@
+"""Ray itself: connecting, sizing pools to the cluster, and a ledger that answers like a plain object."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+
+from raybench.errors import EngineError
+from raybench.spec import ModelSpec
+
+__all__ = ["connected", "fit_pool", "ledger_proxy", "remote_ledger"]
+
+
+@contextmanager
+def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]:
+    """Connect to a cluster, or start a local Ray; leave as it was found.
+
+    A local Ray gets more logical CPUs than the largest pool takes, since actors
+    that take every CPU starve the tasks that feed them.
+
+    Args:
+        address: "auto", "host:port" or "ray://..."; None or "local" starts one here.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    try:
+        if address in (None, "local"):
+            actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)
+            cpus = max(os.cpu_count() or 1, 2) + int(actors + 1)
+            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise EngineError(f"cannot connect to Ray at {address or 'local'}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def fit_pool(spec: ModelSpec) -> tuple[int, int]:
+    """Return (min, max) replicas such that one CPU stays free for the tasks that feed them.
+
+    Only CPUs that exist now bound it on a cluster without autoscaling; GPUs are
+    left to the scheduler, since nodes may join.
+    """
+    low, high = spec.replicas
+    if spec.gpus or not spec.cpus:
+        return low, high
+    room = int((ray.cluster_resources().get("CPU", 1) - 1) // spec.cpus)
+    high = max(1, min(high, room))
+    return min(low, high), high
+
+
+def remote_ledger() -> Any:
+    """Start the run's ledger actor; it takes no CPU."""
+    from raybench.engine.ledger import Ledger
+
+    return ray.remote(Ledger).options(num_cpus=0, max_restarts=0).remote()
+
+
+class _Proxy:
+    """Calls an actor's methods as if it were here: waits for each, save for what is told after the fact."""
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._actor, name)
+        if name == "durable":  # calls of one caller keep their order, so nothing later overtakes it
+            return lambda *values: method.remote(*values)
+        return lambda *values: ray.get(method.remote(*values))
+
+
+def ledger_proxy(actor: Any) -> Any:
+    """Return the ledger actor as a plain object with blocking methods."""
+    return _Proxy(actor)

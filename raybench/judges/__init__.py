@@ -1,0 +1,1 @@
+"""One file a judge protocol, with its versioned templates."""

@@ -1,0 +1,198 @@
+"""Ranked boards: models in tie groups, baselines and published numbers beside them.
+
+Ranks come from paired tests on the same samples, Holm-adjusted over all pairs of
+a board: a model's rank is a range, from one more than the models that are
+significantly better to the number that are not significantly worse. Only equal
+sample sets are ranked; a model scored on another set is shown as partial.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import combinations
+
+import duckdb
+
+from raybench import registry
+from raybench.errors import StoreError, nearest
+from raybench.interfaces import MetricDef
+from raybench.leaderboard.hits import hits, paired
+from raybench.schema import CELL, Row
+from raybench.stats.paired import holm, mde, paired_difference
+from raybench.store import Store
+
+__all__ = ["ALPHA", "Board", "Line", "boards", "reported_rows", "score_rows"]
+
+ALPHA = 0.05
+
+
+@dataclass
+class Line:
+    """One row of a board.
+
+    Attributes:
+        ranks: (best, worst) rank; None for baselines, published numbers and partial sets.
+        headline: the headline score; `scores`: (profile, metric) -> score at slice "all".
+    """
+
+    model: str
+    kind: str
+    headline: Row
+    scores: dict[tuple[str, str], Row] = field(default_factory=dict)
+    ranks: tuple[int, int] | None = None
+    partial: bool = False
+
+
+@dataclass
+class Board:
+    """One task on one data set.
+
+    Attributes:
+        columns: (profile, metric) of the numbers beside the headline: each profile's
+            overall_accuracy, else its first metric.
+        mde: the smallest paired difference found with 80 % power at 20 % discordant
+            rows, as a fraction; None without rows.
+    """
+
+    task: str
+    dataset: str
+    split: str
+    metric: tuple[str, str]
+    lines: list[Line]
+    columns: list[tuple[str, str]]
+    mde: float | None = None
+
+
+def score_rows(store: Store, task: str | None = None, reported: bool = False) -> list[Row]:
+    """Return every score that counts, as dicts with the fields of `Score`.
+
+    Raises:
+        StoreError: no such task in the folder.
+    """
+    rows = store.query("SELECT * EXCLUDE (committed_at) FROM scores", (), ("scores",))
+    known = sorted({row["task"] for row in rows})
+    if task is not None:
+        rows = [row for row in rows if row["task"] == task]
+        if not rows:
+            listed = ", ".join(known) or "none"
+            raise StoreError(f"{store.name} has no scores for task {task!r}{nearest(task, known)}; it has: {listed}")
+    rows.sort(key=lambda row: tuple(str(row[name]) for name in ("task", "dataset", "kind", "model", "slice", "profile")))
+    return rows + (reported_rows({row["task"] for row in rows}) if reported else [])
+
+
+def reported_rows(tasks: set[str]) -> list[Row]:
+    """Return published numbers of the given tasks as scores of `kind: reported`, without intervals."""
+    out = []
+    with files("raybench.leaderboard").joinpath("reported.csv").open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["task_id"] in tasks and row["value"]:
+                out.append({
+                    **dict.fromkeys(_SCORE_FIELDS), "task": row["task_id"], "dataset": row["dataset_id"],
+                    "model": row["model"], "metric": row["metric_key"], "profile": row["profile"],
+                    "slice": row["slice"] or "all", "kind": "reported", "value": float(row["value"]),
+                    "n": int(row["n"]) if row["n"].isdigit() else None, "unit": "fraction", "higher_is_better": True,
+                    "headline": False, "flags": [flag for flag in row["flags"].split(";") if flag],
+                    "signature": f"reported|{row['source']}|{row['locator']}|{row['setting']}",
+                })  # fmt: skip
+    return out
+
+
+_SCORE_FIELDS = (
+    "task", "dataset", "split", "sample_set", "model", "config", "variant", "images", "judge", "protocol", "metric",
+    "profile", "slice", "kind", "value", "low", "high", "sd", "unit", "higher_is_better", "n", "n_clusters",
+    "planned", "answered", "refused", "unparsed", "failed", "null_verdicts", "bound_low", "bound_high", "coverage",
+    "headline", "group", "flags", "signature", "generation",
+)  # fmt: skip
+
+
+def boards(store: Store, task: str | None = None, reported: bool = False) -> list[Board]:
+    """Return one board for each (task, data set, split), models ranked by the headline."""
+    rows = [row for row in score_rows(store, task, reported) if row["slice"] == "all"]
+    out = []
+    with store.connect(("records", "scores")) as connection:
+        for key in sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"}):
+            here = [row for row in rows if (row["task"], row["dataset"], row["split"]) == key]
+            board = _board(key, here)
+            _rank(connection, board)
+            board.lines += [line for line in _reported_lines(rows, key[0]) if reported]
+            out.append(board)
+    return out
+
+
+def _board(key: tuple[str, str, str], rows: Sequence[Row]) -> Board:
+    headline = next(row for row in rows if row["headline"])
+    metric = (headline["profile"], headline["metric"])
+    lines: dict[tuple[str, ...], Line] = {}
+    for row in rows:
+        cell = tuple(str(row[name]) for name in (*CELL, "sample_set"))
+        line = lines.setdefault(cell, Line(_label(row, rows), row["kind"], {}))
+        name = row["profile"] if row["judge"] is None else f"judge {row['judge']}"
+        line.scores[name, row["metric"]] = row
+        if (row["profile"], row["metric"]) == metric:
+            line.headline = row
+    kept = [line for line in lines.values() if line.headline]
+    sign = -1 if headline["higher_is_better"] else 1
+    kept.sort(key=lambda line: (line.kind != "system", sign * line.headline["value"], line.model))
+    sizes = [line.headline["n"] for line in kept if line.kind == "system"]
+    sets = {line.headline["sample_set"] for line in kept if line.kind == "system" and line.headline["n"] == max(sizes)}
+    for line in kept:
+        line.partial = line.headline["sample_set"] not in sets
+    kept = [line for line in kept if line.kind == "system" or not line.partial]
+    n = max(sizes)
+    return Board(*key, metric, kept, _columns(kept, metric), mde(n, 0.2) if n else None)
+
+
+def _label(row: Row, rows: Sequence[Row]) -> str:
+    """The model's name, with what tells its cells apart where it has several."""
+    if row["kind"] != "system":
+        return str(row["model"])
+    same = [other for other in rows if other["model"] == row["model"] and other["kind"] == "system"]
+    parts = [str(row[name]) for name in ("config", "variant", "images") if len({other[name] for other in same}) > 1]
+    return f"{row['model']} ({', '.join(parts)})" if parts else str(row["model"])
+
+
+def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str, str]]:
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        for profile, metric in line.scores:
+            if profile not in (headline[0], "contract") and metric not in found.setdefault(profile, []):
+                found[profile].append(metric)
+    return [
+        (profile, "overall_accuracy" if "overall_accuracy" in metrics else metrics[0])
+        for profile, metrics in found.items()
+        if metrics
+    ]
+
+
+def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
+    """Fill in rank ranges of the systems on the full sample set."""
+    lines = [line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"]
+    profile = registry.load("metrics", board.metric[0])
+    metric: MetricDef = next(metric for metric in profile.metrics if metric.name == board.metric[1])
+    found = {id(line): hits(connection, line.headline, board.metric[0], metric) for line in lines}
+    pairs = list(combinations(lines, 2))
+    tests = []
+    for a, b in pairs:
+        _, values_a, values_b, clusters = paired(found[id(a)], found[id(b)])
+        tests.append(paired_difference(values_a, values_b, clusters))
+    adjusted = holm([1.0 if test.p is None else test.p for test in tests])
+    better = {id(line): 0 for line in lines}
+    worse = {id(line): 0 for line in lines}
+    for (a, b), test, p in zip(pairs, tests, adjusted, strict=True):
+        if p < ALPHA and test.value:
+            winner, loser = (a, b) if (test.value > 0) == metric.higher_is_better else (b, a)
+            better[id(loser)] += 1
+            worse[id(winner)] += 1
+    for line in lines:
+        line.ranks = (1 + better[id(line)], len(lines) - worse[id(line)])
+
+
+def _reported_lines(rows: Sequence[Row], task: str) -> list[Line]:
+    found = [row for row in rows if row["kind"] == "reported" and row["task"] == task]
+    return [
+        Line(row["model"], "reported", row, {(row["profile"], row["metric"]): row})
+        for row in sorted(found, key=lambda row: (row["metric"], row["model"]))
+    ]

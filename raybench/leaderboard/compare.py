@@ -1,0 +1,117 @@
+"""Two models on the same samples: paired difference, interval, p, and which answers flipped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from raybench import registry
+from raybench.errors import StoreError, nearest
+from raybench.leaderboard.hits import hits, paired
+from raybench.schema import CELL, Row
+from raybench.stats.paired import PairedDifference, mde, paired_difference
+from raybench.store import Store, stream
+
+__all__ = ["Comparison", "Flip", "compare"]
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A sample on which one model is right and the other is not."""
+
+    sample: str
+    question: str
+    target: str
+    text_a: str
+    text_b: str
+    better: str
+
+
+@dataclass
+class Comparison:
+    """One metric of one task, A less B.
+
+    Attributes:
+        only: samples that one of the two lacks (failed or never planned), left out.
+        mde: smallest difference found with 80 % power at the discordance seen, as a fraction.
+        flips: filled in for the headline metric.
+    """
+
+    task: str
+    dataset: str
+    split: str
+    variant: str
+    images: str
+    profile: str
+    metric: str
+    headline: bool
+    value_a: float
+    value_b: float
+    difference: PairedDifference
+    only: int
+    mde: float | None
+    flips: list[Flip] = field(default_factory=list)
+
+
+def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -> list[Comparison]:
+    """Compare two models on every task, variant and ratio metric that both have.
+
+    Raises:
+        StoreError: an unknown model, or nothing that both were scored on.
+    """
+    with store.connect(("records", "scores")) as connection:
+        sql = f"SELECT DISTINCT {', '.join(CELL)} FROM records ORDER BY ALL"  # noqa: S608
+        cells = [cell for cell in stream(connection, sql) if task in (None, cell["task"])]
+        known = sorted({cell["model"] for cell in cells})
+        for model in (model_a, model_b):
+            if model not in known:
+                listed = ", ".join(known) or "none"
+                raise StoreError(f"{store.name} has no records of model {model!r}{nearest(model, known)}; it has: {listed}")
+        pairs = [
+            (a, b)
+            for a in cells
+            for b in cells
+            if a["model"] == model_a and b["model"] == model_b
+            and all(a[name] == b[name] for name in ("task", "dataset", "split", "variant", "images"))
+        ]  # fmt: skip
+        if not pairs:
+            raise StoreError(f"{model_a} and {model_b} have no task, data set and prompt variant in common")
+        return [item for a, b in pairs for item in _compare_cells(connection, a, b)]
+
+
+def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> list[Comparison]:
+    task = registry.load("tasks", a["task"])
+    out = []
+    for name in task.profiles:
+        for metric in registry.load("metrics", name).metrics:
+            if metric.hit is None:
+                continue
+            side_a, side_b = (hits(connection, cell, name, metric) for cell in (a, b))
+            shared, values_a, values_b, clusters = paired(side_a, side_b)
+            if not shared:
+                continue
+            difference = paired_difference(values_a, values_b, clusters)
+            discordance = (difference.only_a + difference.only_b) / len(shared)
+            headline = (name, metric.name) == task.headline
+            out.append(Comparison(
+                a["task"], a["dataset"], a["split"], a["variant"], a["images"], name, metric.name, headline,
+                float(values_a.mean()), float(values_b.mean()), difference,
+                only=len(side_a.value.keys() ^ side_b.value.keys()),
+                mde=mde(len(shared), discordance) if discordance else None,
+                flips=_flips(a, b, side_a.rows, side_b.rows, (shared, values_a, values_b)) if headline else [],
+            ))  # fmt: skip
+    return out
+
+
+def _flips(
+    a: Row, b: Row, rows_a: dict[str, Row], rows_b: dict[str, Row], values: tuple[Sequence[str], object, object]
+) -> list[Flip]:
+    out = []
+    for sample, value_a, value_b in zip(*values, strict=True):  # type: ignore[arg-type]
+        if value_a != value_b:
+            row_a, row_b = rows_a[sample], rows_b[sample]
+            better = a["model"] if value_a > value_b else b["model"]
+            out.append(Flip(sample, row_a["question"], row_a["target"], row_a["text"], row_b["text"], better))
+    return out

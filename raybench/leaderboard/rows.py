@@ -1,0 +1,77 @@
+"""Rows for people: single samples, cells, runs."""
+
+from __future__ import annotations
+
+import json
+
+from raybench.errors import StoreError, nearest
+from raybench.schema import CELL, Row
+from raybench.store import Store
+
+__all__ = ["cell_rows", "run_rows", "sample_rows"]
+
+
+def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit: int) -> list[Row]:
+    """Return up to `limit` records of one task and model, each with its verdicts under "verdicts".
+
+    Raises:
+        StoreError: the folder has no records of that task and model.
+    """
+    with store.connect(("records", "scores", "verdicts", "samples")) as connection:
+        known = connection.execute("SELECT DISTINCT task, model FROM records").fetchall()
+        if (task, model) not in known:
+            pairs = [f"{t} / {m}" for t, m in sorted(known)]
+            close = nearest(f"{task} / {model}", pairs)
+            raise StoreError(f"{store.name} has no records of {task} / {model}{close}; it has: {', '.join(pairs) or 'none'}")
+        sql = (
+            "SELECT r.*, s.images AS image_refs, s.ordinal FROM records r"
+            " LEFT JOIN samples s USING (task, dataset, split, sample)"
+            " WHERE r.task = ? AND r.model = ? AND (? IS NULL OR r.outcome = ?)"
+            " ORDER BY r.variant, s.ordinal, r.sample, r.repeat LIMIT ?"
+        )
+        rows = connection.sql(sql, params=[task, model, outcome, outcome, limit]).to_arrow_table().to_pylist()
+        found = connection.sql(
+            "SELECT sample, dataset, judge, protocol, label, status, label_probs, decided_by, candidate FROM verdicts"
+            " WHERE task = ? AND list_contains(?, sample)",
+            params=[task, [row["sample"] for row in rows]],
+        )
+        verdicts = found.to_arrow_table().to_pylist()
+    for row in rows:
+        row["image_uris"] = [image["uri"] for image in json.loads(row.pop("image_refs") or "[]")]
+        row["verdicts"] = [
+            verdict for verdict in verdicts
+            if (verdict["sample"], verdict["dataset"]) == (row["sample"], row["dataset"])
+            and verdict["candidate"] == row["text"]
+        ]  # fmt: skip
+    return rows
+
+
+def cell_rows(store: Store) -> list[Row]:
+    """Return one row a cell: planned units and how they ended; what no scoring has seen yet is "pending"."""
+    names = ", ".join(f"u.{name}" for name in CELL)
+    return store.query(
+        f"SELECT {names}, count(*) AS planned, count(r.key) AS responses,"  # noqa: S608
+        " count(*) FILTER (c.outcome = 'answered') AS answered, count(*) FILTER (c.outcome = 'refused') AS refused,"
+        " count(*) FILTER (c.outcome = 'unparsed') AS unparsed, count(*) FILTER (c.outcome = 'failed') AS failed,"
+        " count(*) FILTER (c.outcome IS NULL) AS pending"
+        " FROM units u LEFT JOIN (SELECT DISTINCT key FROM all_responses) r USING (key)"
+        f" LEFT JOIN records c USING ({', '.join(CELL)}, sample, repeat)"
+        f" GROUP BY ALL ORDER BY {names}",
+        (), ("units", "responses", "records", "scores"),
+    )  # fmt: skip
+
+
+def run_rows(store: Store) -> list[Row]:
+    """Return one row a run, oldest first: its newest status, when it began, and its last progress."""
+    rows = store.query(
+        "SELECT run_id, arg_max(status, committed_at) AS status, min(committed_at) AS began,"
+        " arg_max(detail, committed_at) AS detail"
+        " FROM runs GROUP BY run_id ORDER BY began",
+        (), ("runs",),
+    )  # fmt: skip
+    for row in rows:
+        try:
+            row["progress"] = json.loads(store.files.read(f"runs/{row['run_id']}/progress.json"))
+        except FileNotFoundError:
+            row["progress"] = None
+    return rows

@@ -1,0 +1,1 @@
+"""Backends, one file each, and the catalogue of known models."""

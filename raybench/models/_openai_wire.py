@@ -1,0 +1,195 @@
+"""Chat completions on the wire: what is sent for a row and what is read from an answer.
+
+Pure functions over plain JSON, so that every server's oddity (null content, no
+logprobs, no choices, garbage) can be tested without a server.
+
+>>> read_answer({"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}).text
+''
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import json
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from raybench.models._reasoning import split_reasoning
+from raybench.schema import Failure, Response, Row
+
+__all__ = [
+    "BadImage",
+    "bad_response",
+    "chat_messages",
+    "clean",
+    "parse_body",
+    "read_answer",
+    "read_labels",
+    "retry_after",
+    "sampling_fields",
+    "shown_url",
+]
+
+_DATA_URL = re.compile(r"data:[\w/.+-]+;base64,[A-Za-z0-9+/=_-]*")
+_BLOB = re.compile(r"[A-Za-z0-9+/=_-]{80,}")
+
+
+class BadImage(ValueError):
+    """A row's image is no file that a server could read."""
+
+
+def chat_messages(row: Row, system_prompt: str | None) -> list[Row]:
+    """Return a row's messages in the API's form: image files as data URLs, text alone as a string.
+
+    Raises:
+        BadImage: the image is decoded pixels, or has no media type.
+    """
+    turns = list(row["messages"])
+    if system_prompt and (not turns or turns[0]["role"] != "system"):
+        turns.insert(0, {"role": "system", "content": system_prompt})
+    return [{"role": turn["role"], "content": _content(turn["content"], row)} for turn in turns]
+
+
+def _content(content: str | Sequence[Row], row: Row) -> str | list[Row]:
+    if isinstance(content, str):
+        return content
+    if all(part["type"] == "text" for part in content):
+        return "\n".join(part["text"] for part in content)
+    return [_part(part, row) for part in content]
+
+
+def _part(part: Row, row: Row) -> Row:
+    if part["type"] != "image":
+        return {"type": "text", "text": part["text"]}
+    image = row["images"][part["image"]]
+    media_type = image["media_type"]
+    if not media_type or media_type == "image/x-rgb8":
+        raise BadImage(f"an API takes image files, not {media_type or 'unnamed bytes'}")
+    url = f"data:{media_type};base64,{base64.b64encode(image['bytes']).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def sampling_fields(row: Row, max_tokens_field: str) -> Row:
+    """Return every sampling field of a row, so that none is left to a server's default."""
+    sampling = row.get("sampling") or {}
+    fields: Row = {
+        "temperature": float(sampling.get("temperature") or 0.0),
+        "top_p": 1.0 if sampling.get("top_p") is None else float(sampling["top_p"]),
+        max_tokens_field: int(sampling.get("max_tokens") or 256),
+    }
+    if sampling.get("seed") is not None:
+        fields["seed"] = int(sampling["seed"])
+    if sampling.get("stop"):
+        stop = sampling["stop"]
+        fields["stop"] = [stop] if isinstance(stop, str) else list(stop)
+    return fields
+
+
+def parse_body(text: str) -> Row | None:
+    """Return a response body as an object with at least one choice that has a message, else None."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return None
+    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        return None
+    return body if isinstance(choices[0].get("message"), dict) else None
+
+
+def read_answer(body: Row) -> Response:
+    """Read a generated answer; content that is null is blank text."""
+    choice = body["choices"][0]
+    message = choice["message"]
+    inline, text = split_reasoning(_text(message.get("content")) or _text(message.get("refusal")))
+    given = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    return Response(
+        text=text, reasoning=given or inline, finish_reason=str(choice.get("finish_reason") or "stop"), **_usage(body)
+    )
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content if isinstance(content, str) else ""
+
+
+def _usage(body: Row) -> Row:
+    usage = body.get("usage")
+    usage = usage if isinstance(usage, dict) else {}
+    names = {"tokens_in": "prompt_tokens", "tokens_out": "completion_tokens"}
+    return {ours: usage[theirs] if isinstance(usage.get(theirs), int) else None for ours, theirs in names.items()}
+
+
+def read_labels(body: Row, labels: Sequence[str]) -> Response | None:
+    """Read which label the first token was, or None where the server gave no log probabilities.
+
+    A label's log probability is over all returned tokens that read as it once
+    white space is stripped ("A", " A"); a label beyond the returned top is absent.
+    """
+    choice = body["choices"][0]
+    logprobs = choice.get("logprobs")
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    if not isinstance(content, list) or not content:
+        return None
+    tokens = content[0].get("top_logprobs") or [content[0]]
+    found: dict[str, float] = {}
+    for token in tokens:
+        label, value = str(token["token"]).strip(), float(token["logprob"])
+        if label in labels:
+            found[label] = _add(found[label], value) if label in found else value
+    best = max(found, key=lambda label: found[label]) if found else _text(choice["message"].get("content"))
+    return Response(
+        text=best, finish_reason="label", mean_logprob=found.get(best), label_logprobs=found, **_usage(body)
+    )
+
+
+def _add(one: float, other: float) -> float:
+    """Return log(exp(one) + exp(other))."""
+    high, low = max(one, other), min(one, other)
+    return high if math.isinf(high) else high + math.log1p(math.exp(low - high))
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds a server asks to wait (`Retry-After` in seconds or as an HTTP date), or None."""
+    value = headers.get("retry-after")
+    if not value:
+        return None
+    try:
+        seconds = float(value)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    except ValueError:
+        date = email.utils.parsedate_tz(value)
+        return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+
+
+def clean(message: str, secrets: Sequence[str], row: Row) -> str:
+    """Return a server's error message as one short line without keys, image data or the row's own text."""
+    for secret in secrets:
+        if secret:
+            message = message.replace(secret, "***")
+    message = _BLOB.sub("[data]", _DATA_URL.sub("[image]", message))
+    for turn in row["messages"]:
+        parts = [turn["content"]] if isinstance(turn["content"], str) else [p.get("text") for p in turn["content"]]
+        for text in parts:
+            if text and len(text) >= 8:
+                message = message.replace(text, "[text]").replace(json.dumps(text)[1:-1], "[text]")
+    line = " ".join(message.split())
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without the user and password it may carry."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def bad_response(attempts: int) -> Failure:
+    """Return the failure of an answer that is no chat completion."""
+    return Failure("bad_response", "the server's answer is no chat completion with a choice", attempts)

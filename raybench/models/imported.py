@@ -1,0 +1,110 @@
+"""Answers produced elsewhere, read from a file and graded like any model's.
+
+    raybench import answers.jsonl --task vqa_rad --data DIR --model my-model -o results
+
+Rows carry an id (`id`, `qid` or `question_id`, compared as text) and the answer
+in one of `prediction`, `response`, `text`, `answer`; if several of these are
+there, `text_field` says which, since a file may carry the gold beside the
+prediction. Blank text is a refusal; a missing id is a failure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+from raybench.data.tables import read_rows
+from raybench.errors import DataError, nearest
+from raybench.interfaces import Backend, Capabilities, Options
+from raybench.schema import Failure, Response, Row, digest
+
+__all__ = ["ID_FIELDS", "PLUGIN", "TEXT_FIELDS", "Imported", "read_answers"]
+
+ID_FIELDS = ("id", "qid", "question_id")
+TEXT_FIELDS = ("prediction", "response", "text", "answer")
+
+
+class ImportedOptions(Options):
+    """The file of answers and, where needed, its columns."""
+
+    answers: str
+    text_field: str | None = None
+    id_field: str | None = None
+
+
+class Imported(Backend):
+    """Answers from a JSONL, JSON, CSV or Parquet file, by sample id."""
+
+    Options = ImportedOptions
+    capabilities: ClassVar = Capabilities(images=True, concurrent=False)
+
+    @classmethod
+    def identity(cls, options: ImportedOptions) -> Row:
+        """Nothing but the name decides: each answer's text is part of its own key."""
+        read_answers(options.answers, options.text_field, options.id_field)
+        return {"model": "imported", "revision": "", "pinned": True}
+
+    @classmethod
+    def key_extra(cls, options: ImportedOptions, sample_id: str) -> Row:
+        """Return the sample id and a digest of its answer, so that a corrected file replaces the old answers."""
+        text = read_answers(options.answers, options.text_field, options.id_field).get(sample_id)
+        return {"sample": sample_id, "text": None if text is None else digest(text, 16)}
+
+    def __init__(self, options: ImportedOptions) -> None:
+        self._answers = read_answers(options.answers, options.text_field, options.id_field)
+        self._source = options.answers
+
+    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+        """Yield the stored answers; a sample without one is a failure."""
+        for row in rows:
+            text = self._answers.get(row["sample"])
+            if text is None:
+                yield row["id"], Failure("missing", f"{self._source} has no answer with id {row['sample']}")
+            else:
+                yield row["id"], Response(text)
+
+
+@lru_cache(maxsize=4)
+def read_answers(path: str, text_field: str | None = None, id_field: str | None = None) -> dict[str, str]:
+    """Return id -> text of a file of answers.
+
+    Raises:
+        DataError: no such file or column, no rows, several text columns, blank or duplicate ids.
+    """
+    answers: dict[str, str] = {}
+    twice: Counter[str] = Counter()
+    for number, row in enumerate(read_rows(path), 1):
+        where = f"{path}, row {number}"
+        key = str(row[_field(row, id_field, ID_FIELDS, "an id", "id_field", where)]).strip()
+        text = row[_field(row, text_field, TEXT_FIELDS, "an answer", "--text-field", where)]
+        if not key:
+            raise DataError(f"{where}: blank id")
+        if key in answers:
+            twice[key] += 1
+        answers[key] = "" if text is None else str(text)
+    if twice:
+        example = min(twice)
+        raise DataError(f"{path}: {len(twice)} ids stand more than once, e.g. {example!r}; each needs exactly one answer")
+    return answers
+
+
+def _field(row: Row, chosen: str | None, allowed: tuple[str, ...], what: str, flag: str, where: str) -> str:
+    if chosen is not None:
+        if chosen not in row:
+            raise DataError(f"{where}: no column {chosen!r}{nearest(chosen, row)}; columns: {', '.join(map(str, row))}")
+        return chosen
+    found = [name for name in allowed if name in row]
+    if len(found) == 1:
+        return found[0]
+    if found and flag == "id_field":
+        return found[0]
+    if not found:
+        raise DataError(f"{where}: no column for {what} (one of {', '.join(allowed)}); columns: {', '.join(map(str, row))}")
+    raise DataError(
+        f"{where}: several columns may be {what} ({', '.join(found)}); say which with {flag}, e.g. {flag} {found[0]}"
+    )
+
+
+PLUGIN = Imported

@@ -1,0 +1,135 @@
+"""Yes or no, read from free text by word and never by substring.
+
+"cannot", "normal", "not" and "nodule" hold no answer. Rules are tried from the
+most explicit to the least, and text that says both words without a leading or
+announced one is read as neither.
+
+>>> read_yes_no("Yes, there is no effusion.").value
+'yes'
+>>> read_yes_no("I cannot see a nodule.").value is None
+True
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from raybench.parsing.normalise import plain, tidy
+
+__all__ = ["NO_WORDS", "YES_WORDS", "Reading", "fold_yes_no", "read_yes_no"]
+
+#: Whole answers that mean yes or no, in English and Chinese.
+YES_WORDS = frozenset({"yes", "yeah", "yep", "是", "是的", "对", "对的", "有", "存在", "包含", "可以", "能", "会"})
+NO_WORDS = frozenset(
+    {"no", "nope", "否", "不", "不是", "不是的", "不对", "没有", "无", "不存在", "不包含", "不可以", "不能", "不会"}
+)
+
+
+class Reading(NamedTuple):
+    """What was read: the value (None if nothing was), the rule, and how well the form was kept."""
+
+    value: Any
+    extractor: str
+    format: str
+
+
+# A word of its own: "non-contrast", "no-one" and "yes's" are not it.
+_YES = r"(?<![\w'-])(?:yes|yeah|yep)(?![\w']|-\w)"
+# An answer, not a determiner ("no effusion") and not an abbreviation ("No. 3").
+_NO = r"(?<![\w'-])(?:no|nope)(?![\w']|-\w)(?!\.? ?\d)(?=\W*$|\s*[.,;:!\n\"')\]}/—–]|\s+-\s)"
+_NO_ANY = r"(?<![\w'-])(?:no|nope)(?![\w']|-\w)(?!\.? ?\d)"
+
+_BOTH = re.compile(r"\b(?:yes|no)\s*(?:/|or|and)\s*(?:yes|no)\b")
+_CUE = re.compile(
+    r"(?:\banswer(?:\s+is|\s*:)|\bconclusion\s*:|答案\s*(?:是|为|:))"
+    rf"\W*(?:(?P<yes>{_YES})|(?P<no>{_NO}))(?!\s*(?:/|or\b|and\b))"
+)
+_LEADING = re.compile(rf"\W*(?:(?P<yes>{_YES})|(?P<no>{_NO}))")
+_LEADING_ZH = re.compile(
+    r"\W*(?:(?P<yes>是的?|对的?|有|存在|包含|可以|能|会)|(?P<no>不是的?|不对|没有|否|无|不存在|不包含|不可以|不能|不会|不))"
+    r"(?=\s*[,.;!:，。；！]|\s*$)"
+)
+_NEGATED_FINDING = re.compile(
+    rf"\W*(?:(?:there (?:is|are|was|were) |(?:the|this) [\w-]+ (?:shows?|has|have|demonstrates?) )?{_NO_ANY}"
+    r"|没有|未见|不存在|无(?!法))"
+)
+_CONTRAST = re.compile(r"\b(?:but|however|although|though|except|yes)\b|但|不过|[.;。；]\s*\S")
+#: A question whose "no finding" means yes, or that cannot be settled by one.
+_NORMALITY = re.compile(
+    r"\b(?:normal|unremarkable|clear|healthy|intact|free|absent|negative|without|no|not)\b|正常|健康|完整|清晰"
+)
+
+
+def fold_yes_no(text: str) -> str | None:
+    """Return "yes" or "no" if the whole text is one of the words for it, else None."""
+    word = plain(text).strip(" .,!。，！\"'")
+    return "yes" if word in YES_WORDS else "no" if word in NO_WORDS else None
+
+
+def read_yes_no(text: str, question: str = "") -> Reading:
+    """Read yes or no from a response.
+
+    Rules in order: the whole text; "answer is ..." (the last one); a leading word;
+    a closing word; a word that stands alone; a sentence that opens by negating a
+    finding ("No effusion is seen"), unless it goes on with a contrast or the
+    question asks for normality, where the same words may mean yes.
+
+    Args:
+        question: what was asked; never the target.
+    """
+    whole = fold_yes_no(text)
+    if whole is not None:
+        exact = tidy(text).lower().removesuffix(".").removesuffix("。") in YES_WORDS | NO_WORDS
+        return Reading(whole, "yes_no:exact", "exact_contract" if exact else "recovered:markup")
+    cleaned = plain(text)
+    for rule in (_announced, _leading, _closing, _alone):
+        value = rule(cleaned)
+        if value is not None:
+            return _recovered(value, rule.__name__.removeprefix("_"))
+    if _negates(cleaned) and not _NORMALITY.search(question.lower()):
+        return _recovered("no", "negated_finding")
+    return Reading(None, "", "unrecoverable")
+
+
+def _recovered(value: str, rule: str) -> Reading:
+    return Reading(value, f"yes_no:{rule}", f"recovered:{rule}")
+
+
+def _side(match: re.Match[str] | None) -> str | None:
+    return None if match is None else "yes" if match["yes"] else "no"
+
+
+def _announced(text: str) -> str | None:
+    found = list(_CUE.finditer(text))
+    return _side(found[-1]) if found else None
+
+
+def _leading(text: str) -> str | None:
+    if _BOTH.match(text.lstrip("([\"' ")):
+        return None
+    return _side(_LEADING.match(text) or _LEADING_ZH.match(text))
+
+
+def _closing(text: str) -> str | None:
+    if _has_both(text):
+        return None
+    return _side(re.search(rf"(?:[,:;.\n]|[-—–]\s)\s*(?:(?P<yes>{_YES})|(?P<no>{_NO}))\W*$", text))
+
+
+def _alone(text: str) -> str | None:
+    if _has_both(text):
+        return None
+    yes = [match for match in re.finditer(_YES, text) if not re.search(r"(?:\bnot|n't)\W+$", text[: match.start()])]
+    if yes and len(yes) == len(re.findall(_YES, text)):
+        return "yes"
+    return "no" if not yes and not re.search(_YES, text) and re.search(_NO, text) else None
+
+
+def _has_both(text: str) -> bool:
+    return bool(re.search(_YES, text) and re.search(_NO_ANY, text))
+
+
+def _negates(text: str) -> bool:
+    opening = _NEGATED_FINDING.match(text)
+    return opening is not None and not _CONTRAST.search(text, opening.end())

@@ -1,0 +1,162 @@
+"""Two models on the same items: the difference, its interval, its p value, and what n can show at all.
+
+The difference is bootstrapped over clusters with both models' rows drawn
+together. Its p value is McNemar's exact test where rows are independent and
+hits are 0 or 1, else a sign-flip permutation of the clusters' difference sums.
+
+>>> round(mcnemar_exact(1, 4), 3)
+0.375
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import special
+
+from raybench.interfaces import Array, MetricDef
+from raybench.stats.intervals import DRAWS, FEW_CLUSTERS, SEED, cluster_bootstrap, cluster_codes, design_effect, wilson
+
+__all__ = ["PairedDifference", "holm", "mcnemar_exact", "mde", "null_bounds", "paired_difference", "sign_flip"]
+
+#: Sign flips drawn where there are too many clusters to try every one.
+FLIPS = 20_000
+#: Up to this many clusters with a difference, all 2**k sign patterns are tried.
+_EXACT = 16
+_CELLS = 2**21
+
+_MEAN = MetricDef("difference", over="one", hit="difference", binary=False)
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Model A less model B on the same rows.
+
+    Attributes:
+        value, low, high: difference of means and its interval; None without rows.
+        p: two-sided p value; None without rows.
+        test: "mcnemar_exact" or "sign_flip".
+        only_a, only_b: rows on which A is above B, and B above A.
+        flags: "few clusters" (a bootstrap over fewer than 30), "no spread" (no draw differed).
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    test: str
+    n: int
+    n_clusters: int
+    only_a: int
+    only_b: int
+    flags: tuple[str, ...] = ()
+
+
+def mcnemar_exact(b: int, c: int) -> float:
+    """Return the two-sided exact McNemar p value of b and c discordant pairs (binomial, one half)."""
+    if b < 0 or c < 0:
+        raise ValueError(f"discordant counts must not be negative: {b}, {c}")
+    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))
+
+
+def sign_flip(sums: Any, draws: int = FLIPS, seed: int = SEED) -> float:
+    """Return the two-sided p value that paired differences centre on 0.
+
+    Under the null each cluster's difference sum is as likely with the other
+    sign. All patterns are tried for up to 16 clusters with a difference; else
+    p = (1 + extreme)/(1 + draws) (Phipson & Smyth 2010).
+
+    Args:
+        sums: (k,) difference sums, one a cluster.
+    """
+    values = np.abs(np.asarray(sums, dtype=float))
+    values = values[values > 0]
+    observed = abs(float(np.sum(sums))) * (1 - 1e-9)
+    if not len(values):
+        return 1.0
+    if len(values) <= _EXACT:
+        signs = 1 - 2 * (np.arange(2 ** len(values))[:, None] >> np.arange(len(values)) & 1)
+        return float(np.mean(np.abs(signs @ values) >= observed))
+    sizes, copies = np.unique(values, return_counts=True)
+    rng = np.random.default_rng(seed)
+    extreme, chunk = 0, max(1, _CELLS // len(sizes))
+    for start in range(0, draws, chunk):
+        plus = rng.binomial(copies, 0.5, size=(min(chunk, draws - start), len(sizes)))
+        extreme += int(np.count_nonzero(np.abs((2 * plus - copies) @ sizes) >= observed))
+    return (1 + extreme) / (1 + draws)
+
+
+def paired_difference(
+    hits_a: Any, hits_b: Any, clusters: Any, draws: int = DRAWS, seed: int = SEED, confidence: float = 0.95
+) -> PairedDifference:
+    """Return mean(hits_a) - mean(hits_b) with its paired cluster-bootstrap interval and p value.
+
+    Args:
+        hits_a, hits_b: (n,) numbers of the same rows in the same order.
+        clusters: (n,) names.
+    """
+    a, b = np.asarray(hits_a, dtype=float), np.asarray(hits_b, dtype=float)
+    if not len(a) == len(b) == len(clusters):
+        raise ValueError(f"{len(a)} and {len(b)} hits with {len(clusters)} clusters: these must be the same rows")
+    codes, k = cluster_codes(clusters)
+    n, difference = len(a), a - b
+    only_a, only_b = int(np.sum(difference > 0)), int(np.sum(difference < 0))
+    exact = k == n and bool(np.isin(np.concatenate([a, b]), (0, 1)).all())
+    test = "mcnemar_exact" if exact else "sign_flip"
+    if n == 0:
+        return PairedDifference(None, None, None, None, test, 0, 0, 0, 0)
+    sums = np.bincount(codes, difference, minlength=k)
+    p = mcnemar_exact(only_a, only_b) if exact else sign_flip(sums, seed=seed)
+    low, high, flags = _difference_interval(difference, codes, k, draws, seed, confidence)
+    return PairedDifference(float(difference.mean()), low, high, p, test, n, k, only_a, only_b, flags)
+
+
+def _difference_interval(
+    difference: Array, codes: Array, k: int, draws: int, seed: int, confidence: float
+) -> tuple[float, float, tuple[str, ...]]:
+    columns = {"one": np.ones(len(difference)), "difference": difference}
+    low, high = cluster_bootstrap(_MEAN, columns, codes, draws, seed, confidence)
+    flags = ("few clusters",) if k < FEW_CLUSTERS else ()
+    if high - low > 1e-12:
+        return low, high, flags
+    # Rows that all agree leave room for the flips that n rows could have missed (Wilson at 0 of n/DEFF).
+    effective = len(difference) / design_effect(difference, codes)
+    missed = wilson(0, effective, confidence)[1]
+    return max(-1.0, low - missed), min(1.0, high + missed), (*flags, "no spread")
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's step-down adjusted p values (Scand. J. Statist. 1979), in the order given."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    return [float(value) for value in adjusted]
+
+
+def mde(n: float, discordance: float, deff: float = 1.0, power: float = 0.8, alpha: float = 0.05) -> float:
+    """Return the smallest paired difference of two accuracies that n items are likely to show.
+
+    (z[1-alpha/2] + z[power]) x sqrt(discordance x deff / n), the normal approximation to McNemar's test.
+
+    Args:
+        n: items. discordance: share of items on which the two differ (0-1). deff: design effect.
+    """
+    if n <= 0:
+        return math.inf
+    z = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
+    return z * math.sqrt(discordance * deff / n)
+
+
+def null_bounds(correct: float, judged: float, null: float) -> tuple[float | None, float | None]:
+    """Return the accuracy if every null verdict were wrong, and if every one were right.
+
+    Args:
+        correct, judged: hits and denominator of the verdicts there are. null: items without a verdict.
+    """
+    total = judged + null
+    return (correct / total, (correct + null) / total) if total else (None, None)

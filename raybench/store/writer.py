@@ -1,0 +1,134 @@
+"""Append rows so that each is durable before it is counted.
+
+On local disk a row is one line of `TABLE/<uuid>.jsonl.open`, flushed as it is
+appended, and the file is sealed into a Parquet part at 256 rows or 10 s. On an
+object store there is no append: rows become a part at 256 rows or 10 s. A
+writer that dies leaves an open file whose lock the kernel has released; the
+next run seals it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import time
+from collections.abc import Mapping
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raybench.schema import TABLES, Row
+from raybench.store.files import Files, new_id, now
+
+__all__ = ["OPEN_SUFFIX", "SEAL_ROWS", "SEAL_SECONDS", "Writer", "open_rows", "seal_orphans", "write_part"]
+
+SEAL_ROWS = 256
+SEAL_SECONDS = 10.0
+OPEN_SUFFIX = ".jsonl.open"
+
+
+def write_part(files: Files, table: str, rows: list[Row], name: str) -> None:
+    """Commit rows as the Parquet part `TABLE/<name>.parquet`; the part appears whole."""
+    columns = TABLES[table]
+    data = pa.Table.from_pylist([{key: row.get(key) for key in columns.names} for row in rows], schema=columns)
+    with files.staged(f"{table}/{name}.parquet") as path:
+        pq.write_table(data, path, compression="zstd")
+
+
+class Writer:
+    """Appends rows to one table; one writer a thread or actor.
+
+    `append` returns when the row is durable on local disk; on an object store a
+    row is durable at the next seal, at most 256 rows or 10 s later.
+    """
+
+    def __init__(self, files: Files, table: str, stamp: Mapping[str, Any] | None = None) -> None:
+        self._files, self._table, self._stamp = files, table, dict(stamp or {})
+        self._rows: list[Row] = []
+        self._open: IO[str] | None = None
+        self._name = ""
+        self._since = 0.0
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        if not files.is_local:
+            threading.Thread(target=self._seal_on_time, daemon=True).start()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Make one row durable; `committed_at` and the writer's stamp are added."""
+        full = {**row, **self._stamp, "committed_at": now()}
+        with self._lock:
+            if not self._rows:
+                self._begin()
+            self._rows.append(full)
+            if self._open is not None:
+                self._open.write(json.dumps(full, ensure_ascii=False) + "\n")
+                self._open.flush()
+            if len(self._rows) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
+                self._seal()
+
+    def close(self) -> None:
+        """Seal what is open."""
+        self._closed.set()
+        with self._lock:
+            self._seal()
+
+    def _begin(self) -> None:
+        self._name, self._since = new_id(), time.monotonic()
+        if self._files.is_local:
+            folder = f"{self._files.root}/{self._table}"
+            os.makedirs(folder, exist_ok=True)
+            self._open = open(f"{folder}/{self._name}{OPEN_SUFFIX}", "w", encoding="utf-8")  # noqa: SIM115
+            fcntl.flock(self._open, fcntl.LOCK_EX)
+
+    def _seal(self) -> None:
+        if not self._rows:
+            return
+        write_part(self._files, self._table, self._rows, self._name)
+        if self._open is not None:
+            self._files.delete(f"{self._table}/{self._name}{OPEN_SUFFIX}")
+            self._open.close()
+        self._rows, self._open = [], None
+
+    def _seal_on_time(self) -> None:
+        while not self._closed.wait(1.0):
+            with self._lock:
+                if self._rows and time.monotonic() - self._since >= SEAL_SECONDS:
+                    self._seal()
+
+
+def open_rows(files: Files, table: str, name: str) -> list[Row]:
+    """Return the whole lines of an open file; a last line cut short by a crash is left out.
+
+    Raises:
+        FileNotFoundError: it was sealed meanwhile; the part of the same name holds its rows.
+    """
+    lines = files.read(f"{table}/{name}").split(b"\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def seal_orphans(files: Files, table: str) -> int:
+    """Seal the open files whose writer has died; return the number of rows rescued."""
+    rescued = 0
+    if not files.is_local:
+        return rescued
+    for name in files.names(table):
+        if not name.endswith(OPEN_SUFFIX):
+            continue
+        try:
+            handle = open(f"{files.root}/{table}/{name}", "rb")  # noqa: SIM115
+        except FileNotFoundError:
+            continue
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue  # its writer lives
+            rows = open_rows(files, table, name)
+            if rows:
+                write_part(files, table, rows, name.removesuffix(OPEN_SUFFIX))
+            files.delete(f"{table}/{name}")
+            rescued += len(rows)
+    return rescued

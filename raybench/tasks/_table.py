@@ -1,0 +1,124 @@
+"""What the bring-your-own tasks share: a table's columns read into samples."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
+from typing import Any
+
+from pydantic import Field
+
+from raybench.data.tables import column, read_rows
+from raybench.errors import DataError
+from raybench.interfaces import Options
+from raybench.schema import ImageRef, Row, Sample
+
+__all__ = ["TableOptions", "table_samples"]
+
+
+class TableOptions(Options):
+    """Where a table is and what its columns mean.
+
+    Attributes:
+        data: CSV, TSV, JSONL, JSON or Parquet file.
+        images_dir: folder that image paths are relative to; default the file's own.
+        columns: role -> column name, for roles whose column is named otherwise.
+        cluster: column that rows of one patient or image share; default the image.
+        slices: columns that scores are broken down by.
+        context: columns a prompt may use as {column}.
+        dataset: the data set's name in scores; default the file's name.
+        split: the split's name in scores.
+        restricted: text and images must stay on local hosts.
+    """
+
+    data: str
+    images_dir: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    cluster: str | None = None
+    slices: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
+    dataset: str | None = None
+    split: str = "test"
+    restricted: bool = False
+
+
+def table_samples(options: TableOptions, roles: Mapping[str, bool], choices: Sequence[str] = ()) -> Iterator[Sample]:
+    """Yield a table's rows as samples.
+
+    Args:
+        options: the table and its columns.
+        roles: role -> required; roles are id, question, answer, image, choices, answer_type.
+        choices: the closed list of answers of every row, if there is one.
+
+    Raises:
+        DataError: unknown roles, missing columns, blank or duplicate ids, no rows.
+    """
+    unknown = sorted(set(options.columns) - set(roles))
+    if unknown:
+        raise DataError(f"columns: unknown role {unknown[0]!r}; allowed: {', '.join(roles)}")
+    dataset = options.dataset or PurePath(options.data).stem
+    seen: set[str] = set()
+    for number, row in enumerate(read_rows(options.data), 1):
+        where = f"{options.data}, row {number}"
+        given = {role: _value(row, role, required, options, where) for role, required in roles.items()}
+        sample = _sample(row, given, options, dataset, number, where, choices)
+        if sample.id in seen:
+            raise DataError(f"{where}: id {sample.id!r} stands twice; ids must be unique")
+        seen.add(sample.id)
+        yield sample
+
+
+def _value(row: Row, role: str, required: bool, options: TableOptions, where: str) -> Any:
+    name = options.columns.get(role, role)
+    if role in options.columns or required:
+        return column(row, name, f"{where} (role {role})")
+    return row.get(name)
+
+
+def _sample(
+    row: Row, given: Mapping[str, Any], options: TableOptions, dataset: str, number: int, where: str,
+    choices: Sequence[str],
+) -> Sample:  # fmt: skip
+    uris = [_image_path(str(item), options) for item in _items(given.get("image"))]
+    sample_id = str(given["id"]).strip() if given.get("id") is not None else str(number - 1)
+    if not sample_id:
+        raise DataError(f"{where}: blank id")
+    slices = {name: _text(column(row, name, f"{where} (slices)")) for name in options.slices}
+    if given.get("answer_type"):
+        slices["answer_type"] = _text(given["answer_type"]).lower()
+    cluster = _text(column(row, options.cluster, f"{where} (cluster)")) if options.cluster else ""
+    return Sample(
+        id=sample_id,
+        dataset=dataset,
+        split=options.split,
+        questions=(_text(given.get("question") or ""),),
+        targets=(_text(given["answer"]),),
+        images=tuple(ImageRef(uri) for uri in uris),
+        choices=tuple(str(item) for item in _items(given.get("choices"))) or tuple(choices),
+        cluster=cluster or (uris[0] if uris else sample_id),
+        slices=slices,
+        context={name: _text(column(row, name, f"{where} (context)")) for name in options.context},
+    )
+
+
+def _items(value: Any) -> list[Any]:
+    """A cell as a list: a list, JSON list text, or one value; blank is none."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except json.JSONDecodeError:
+            return [value]
+    if isinstance(value, list | tuple):
+        return list(value)
+    return [] if value is None or value == "" else [value]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _image_path(path: str, options: TableOptions) -> str:
+    folder = options.images_dir if options.images_dir is not None else os.path.dirname(options.data)
+    return path if "://" in path or os.path.isabs(path) else os.path.join(folder, path)
