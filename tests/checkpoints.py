@@ -15,7 +15,7 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LLAMA_TEMPLATE", "LLAVA_TEMPLATE", "SMOLLM2_GGUF", "smollm2", "tiny_llama", "tiny_llava"]
+__all__ = ["LLAMA_TEMPLATE", "LLAVA_TEMPLATE", "SMOLLM2_GGUF", "smollm2", "tiny_llama", "tiny_llava", "tiny_mllama"]
 
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -153,6 +153,36 @@ def tiny_llama(folder: Path, seed: int = 0) -> Path:
     )  # fmt: skip
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def tiny_mllama(folder: Path, seed: int = 0) -> Path:
+    """Save a Llama-3.2-Vision (tiles, cross-attention, BOS in the template) of under 1 MB and return `folder`."""
+    import torch
+    from transformers import MllamaConfig, MllamaForConditionalGeneration, MllamaProcessor, PreTrainedTokenizerFast
+    from transformers.models.mllama.image_processing_pil_mllama import MllamaImageProcessorPil
+
+    torch.manual_seed(seed)
+    specials = {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>", "pad_token": "<|pad|>"}
+    plain = _tokenizer(specials, ["<|image|>"], "")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=plain._tokenizer, extra_special_tokens={"image_token": "<|image|>"}, **specials
+    )
+    text = _text_config(tokenizer).to_dict()
+    text |= {"model_type": "mllama_text_model", "num_hidden_layers": 3, "cross_attention_layers": [1]}
+    vision = {
+        "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_global_layers": 1, "attention_heads": 2,
+        "image_size": 28, "patch_size": 14, "max_num_tiles": 2, "intermediate_layers_indices": [0],
+        "vision_output_dim": 64, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
+    }  # fmt: skip
+    image_token = tokenizer.convert_tokens_to_ids("<|image|>")
+    config = MllamaConfig(text_config=text, vision_config=vision, image_token_index=image_token)
+    MllamaForConditionalGeneration(config).save_pretrained(folder)
+    images = MllamaImageProcessorPil(size={"height": 28, "width": 28}, max_image_tiles=2)
+    template = "{{ bos_token }}" + LLAVA_TEMPLATE.replace("<image>\n", "<|image|>").replace(
+        "ASSISTANT:", "ASSISTANT:\n"
+    )
+    MllamaProcessor(images, tokenizer, chat_template=template).save_pretrained(folder)
     return folder
 
 

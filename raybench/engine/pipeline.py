@@ -87,6 +87,11 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
     capabilities = registry.load("models", spec.backend).capabilities
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
     low, high = fit_pool(spec)
+    # A replica that computes takes one block at a time; one that waits overlaps two, so that no block's tail idles.
+    pool = ray.data.ActorPoolStrategy(
+        min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
+        enable_true_multi_threading=capabilities.concurrent,
+    )  # fmt: skip
     return (
         ray.data.range(blocks, override_num_blocks=blocks)
         .map_batches(load, batch_size=1, num_cpus=0.5)
@@ -96,10 +101,9 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
             batch_format="pyarrow",
             zero_copy_batch=True,
             fn_constructor_args=(work, ledger),
-            compute=ray.data.ActorPoolStrategy(min_size=low, max_size=high),
+            compute=pool,
             num_cpus=0 if spec.gpus or capabilities.concurrent else spec.cpus,
             num_gpus=spec.gpus or None,
-            max_concurrency=2 if capabilities.concurrent else 1,
         )
     )
 

@@ -29,7 +29,9 @@ def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]
     if ray.is_initialized():
         yield
         return
-    quiet = {"logging_level": logging.ERROR, "log_to_driver": False, "configure_logging": True}
+    quiet: Any = {"logging_level": logging.ERROR, "log_to_driver": False}
+    # Ray's C++ side reports every lost worker on stderr; the ledger reports what matters of it.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     try:
         if address in (None, "local"):
             actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)

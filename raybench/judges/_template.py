@@ -30,9 +30,10 @@ _FENCE = re.compile(r"[<\[]{2,}(\s*(?:END\s+)?CANDIDATE\b[^<>\n]*?)[>\]]{2,}", r
 _GRADE = re.compile(
     r"\b((?:final\s+|correct\s+)?(?:answer|verdict|grade|label|judge?ment|rating|result|score|decision))"
     r"[\s*_\"'`]*(?:[:=：]|\bis\b)[\s*_\"'`]*"
-    r"(?=[\[(<\"'*_`]*(?:[A-C]\b(?!\w)|(?:IN)?CORRECT\b|NOT[ _]ATTEMPTED\b))",
+    r"(?=[\[(<\"'*_`]*(?:(?-i:[A-CＡ-Ｃ])\b|(?:IN)?CORRECT\b|NOT[ _]ATTEMPTED\b))",
     re.IGNORECASE,
 )
+_LONE_GRADE = re.compile(r"^[^\w\n]*((?:IN)?CORRECT|NOT[ _]ATTEMPTED|[A-C])[^\w\n]*$", re.MULTILINE)
 
 
 @lru_cache(maxsize=16)
@@ -68,7 +69,9 @@ def neutralise(text: str) -> str:
     text = text.replace("<<SYS>>", "(SYS)").replace("<</SYS>>", "(/SYS)")
     for pattern in (_TOKENS, _INSTRUCTION, _FENCE):
         text = pattern.sub(r"(\1)", text)
-    return _GRADE.sub(r"\1 (quoted) ", text)
+    text = _GRADE.sub(r"\1 (quoted) ", text)
+    # A single "A" may be the answer itself; a line "A" in a longer text is a grade.
+    return _LONE_GRADE.sub(r"(quoted) \1", text) if "\n" in text.strip() else text
 
 
 def cut_tail(text: str, limit: int) -> str:

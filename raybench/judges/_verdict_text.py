@@ -28,9 +28,10 @@ def read_verdict(text: str, labels: Mapping[str, str]) -> str | None:
     """
     text = _TAGS.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))).strip()
     form = _form(labels)
-    announced = [_letter(match["label"], labels) for match in _announcements(text, form)]
+    announced = _announcements(text, form)
     if announced:
-        return announced[-1]
+        last = announced[-1]
+        return _agreed(last["label"], last["meaning"], labels)
     lines = [line for line in text.splitlines() if line.strip()]
     found = {_line_verdict(line, form, labels) for line in lines} - {None}
     if not found and lines:
@@ -52,23 +53,30 @@ def _letter(found: str, labels: Mapping[str, str]) -> str:
     return next(letter for letter, meaning in labels.items() if meaning == word)
 
 
+def _agreed(label: str, meaning: str | None, labels: Mapping[str, str]) -> str | None:
+    """Return the letter unless the meaning given beside it is another's ("A - INCORRECT")."""
+    letter = _letter(label, labels)
+    return letter if meaning is None or _letter(meaning, labels) == letter else None
+
+
 def _announcements(text: str, form: str) -> list[re.Match[str]]:
-    """Return "grade: B", '"verdict": "A"', "the verdict is CORRECT": not menus ("A/B/C"), not "answer is correct that"."""
-    cue = rf"(?i:\b(?:final\s+)?{_ANNOUNCED})\W{{0,4}}(?::|=|(?i:\bis\b))[\s\W]{{0,4}}"
-    end = r"(?=\W*(?:$|\n)|[\"'\])}*.,;]|\s*[-(:=–—]\s*\w)(?!\s*[/|,]\s*(?:or\s+)?[A-Z]\b)"
-    return list(re.finditer(rf"{cue}(?P<label>{form}){end}", text))
+    """Return "grade: B", '"verdict": "A"', "the verdict is B (INCORRECT)", in order.
+
+    Not menus ("A/B/C", "A = CORRECT, B = ..."), and not prose ("the answer is correct about the side").
+    """
+    cue = rf"(?i:\b(?:final\s+)?{_ANNOUNCED})\W{{0,4}}(?::|=|(?i:\bis\b))\W{{0,8}}"
+    meaning = rf"(?:\W{{0,3}}[-(:=–—]\W{{0,3}}(?P<meaning>{form}))?"
+    end = r"(?=\W*(?:$|\n)|[\"'\])}*.,;]|\s*[-(:–—]\s*\w)(?!\s*[/|,]\s*(?:or\s+)?[A-Z]\b)(?![^\n]*\b[A-Z]\s*[=:])"
+    return list(re.finditer(rf"{cue}(?P<label>{form}){meaning}{end}", text))
 
 
 def _line_verdict(line: str, form: str, labels: Mapping[str, str]) -> str | None:
     """Read a line that is nothing but a label, or a letter with its own meaning ("B - INCORRECT")."""
     match = re.fullmatch(rf"\W*({form})(?:\W+({form}))?\W*", line)
-    if match is None:
-        return None
-    first = _letter(match[1], labels)
-    return first if match[2] is None or _letter(match[2], labels) == first else None
+    return _agreed(match[1], match[2], labels) if match else None
 
 
 def _opening_verdict(line: str, form: str, labels: Mapping[str, str]) -> str | None:
     """Read a label that opens the text and is set off from what follows: "B: wrong side", "A. The ..."."""
-    match = re.match(rf"\W*({form})(?:\s*[:)\]]|\s+[-–—]|[.,]?\*\*|\.(?=\s+[A-Z])|,)\s+\S", line)
+    match = re.match(rf"\W*({form})(?!\W*{form}\W*$)(?:\s*[:)\]]|\s+[-–—]|[.,]?\*\*|\.(?=\s+[A-Z])|,)\s+\S", line)
     return _letter(match[1], labels) if match else None

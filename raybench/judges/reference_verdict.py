@@ -32,7 +32,8 @@ __all__ = ["PLUGIN", "ReferenceVerdict"]
 _OPENERS = frozenset(
     {
         "answer", "the answer", "the answer is", "final answer", "the final answer is", "solution", "thought process",
-        "reasoning", "explanation", "let's think step by step", "let's solve this problem step by step", "解", "解答", "答案",
+        "reasoning", "explanation", "let's think step by step", "let's solve this problem step by step",
+        "解", "解答", "答案",
     }
 )  # fmt: skip
 
@@ -90,7 +91,7 @@ class ReferenceVerdict(JudgeProtocol):
             f"Candidate: {example['candidate']}\nGrade: {example['label']}"
             for example in self.template["examples"]
         )
-        return self.template["system"] + "\nExamples:\n\n" + "\n\n".join(examples)
+        return f"{self.template['system']}\nExamples:\n\n" + "\n\n".join(examples)
 
     def parse(self, response: Response) -> Verdict:
         if response.label_logprobs:

@@ -69,17 +69,21 @@ def _load(options: HuggingFaceOptions) -> Loaded:
     templater: Any = kind.from_pretrained(**source)
     tokenizer: Any = templater.tokenizer if reads_images else templater
     _limit_pixels(options, templater)
+    if options.gguf_file:
+        source["config"] = config  # reading it out of the file again takes as long as the weights
     model = _load_model(options, source, reads_images)
     stops = _stops(options, model, tokenizer)
     # Sampling defaults of the checkpoint (Llama 3: T=0.6) must never leak into a run.
     model.generation_config = transformers.GenerationConfig()
+    if options.adapter:
+        model = _with_adapter(model, options.adapter)
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(stops[0])
     # Nothing is ever cut: `hf` fails a row that is too long, so the tokeniser need not warn of it.
     tokenizer.model_max_length = int(1e30)
     return Loaded(
-        model=model,
+        model=model.eval(),
         tokenizer=tokenizer,
         templater=templater,
         reads_images=reads_images,
@@ -166,7 +170,7 @@ def _load_model(options: HuggingFaceOptions, source: Mapping[str, Any], reads_im
     _check_complete(options.model, info)
     if "device_map" not in extra:
         model = model.to(device)
-    return (_with_adapter(model, options.adapter) if options.adapter else model).eval()
+    return model
 
 
 def _check_complete(name: str, info: Mapping[str, Any]) -> None:

@@ -60,7 +60,7 @@ class OpenAIOptions(Options):
         top_logprobs: how many log probabilities to ask for; 20 is most servers' limit.
     """
 
-    base_url: str
+    base_url: str = Field(pattern=r"^https?://")
     model: str
     revision: str | None = None
     concurrency: int = Field(default=32, ge=1, le=1000)

@@ -98,7 +98,7 @@ def _is_article(words: list[str], i: int) -> bool:
     return words[i] in ("an", "the") and len(words) > 1
 
 
-_VQA_PUNCTUATION = ";/[]\"{}()=+\\_-><@`,?!"
+_VQA_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _VQA_DELETED = re.compile(r"[,.'!?\"()*#:;~]")
 _VQA_NUMBERS = _NUMBER_WORDS | {"none": "0"}
 

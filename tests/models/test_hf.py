@@ -27,7 +27,7 @@ from raybench.models._hf_loading import _limit_pixels  # noqa: E402
 from raybench.models._reasoning import split_reasoning  # noqa: E402
 from raybench.models.hf import HuggingFace  # noqa: E402
 from raybench.schema import Failure, Response, Row  # noqa: E402
-from tests.checkpoints import SMOLLM2_GGUF, smollm2, tiny_llama, tiny_llava  # noqa: E402
+from tests.checkpoints import SMOLLM2_GGUF, smollm2, tiny_llama, tiny_llava, tiny_mllama  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -145,6 +145,21 @@ def test_greedy_text_is_the_same_alone_and_in_batches(llava: HuggingFace, llava_
     alone = ask(backend_of(llava_folder, batch_size=1), MIXED)
     assert {name: r.text for name, r in batched.items()} == {name: r.text for name, r in alone.items()}  # type: ignore[union-attr]
     assert len({r.text for r in batched.values()}) > 5, "answers depend on the prompt"  # type: ignore[union-attr]
+
+
+def test_another_family_needs_no_code_of_its_own(tmp_path: Path) -> None:
+    """Llama-3.2-Vision: tiles, cross-attention instead of image tokens, BOS written by the template."""
+    folder = tiny_mllama(tmp_path / "mllama")
+    rows = [*MIXED, row("judge", "Which?", images=1, labels=["A", "B"])]
+    batched, alone = ask(backend_of(folder, batch_size=4), rows), ask(backend_of(folder, batch_size=1), rows)
+    for name, one in alone.items():
+        assert isinstance(one, Response)
+        other = response_of(batched, name)
+        assert (other.text, other.tokens_in, other.tokens_out) == (one.text, one.tokens_in, one.tokens_out)
+        assert other.mean_logprob == pytest.approx(one.mean_logprob, abs=1e-4)
+    first = reference_inputs(backend_of(folder), MIXED[1])
+    assert first["input_ids"][0].tolist().count(first["input_ids"][0, 0]) == 1
+    assert response_of(alone, "1").tokens_in == first["input_ids"].shape[1]
 
 
 @pytest.mark.parametrize("index", [0, 1, 5, 8])
@@ -275,14 +290,15 @@ def judge() -> Iterator[HuggingFace]:
 def test_smollm2_is_a_judge(judge: HuggingFace) -> None:
     """A real 135M model read from GGUF: raw label probabilities, and an easy question it gets right."""
     text = "Answer with one letter. What is the capital of France?\nA. Paris\nB. Tokyo\nC. Cairo"
-    rows = [row("a", text, labels=["A", "B", "C"]), row("free", "The capital of France is", max_tokens=12)]
+    rows = [row("a", text, labels=["A", "B", "C"]), row("free", "What is the capital of France?", max_tokens=12)]
     results = ask(judge, rows)
     response = response_of(results, "a")
     step = next_logprobs(judge, judge_inputs(judge, text), [])
     expected = {x: float(step[judge.runtime.tokenizer.convert_tokens_to_ids(x)]) for x in "ABC"}
     assert response.label_logprobs == pytest.approx(expected, abs=1e-3)
     assert sum(np.exp(list(expected.values()))) > 0.05
-    assert "Paris" in response_of(results, "free").text
+    assert response_of(results, "free").text == "The capital of France is Paris."
+    assert response_of(results, "free").finish_reason == "stop"
     assert HuggingFace.identity(judge.options)["template"] == "in-gguf"
 
 
@@ -492,6 +508,23 @@ def test_missing_weights_are_never_made_up(llama_folder: Path, tmp_path: Path) -
     save_file(tensors, folder / "model.safetensors", {"format": "pt"})
     with pytest.raises(ModelError, match=r"lacks 1 of its weights, lm_head\.weight"):
         backend_of(folder)
+
+
+def test_an_adapter_is_applied_and_named(llama: HuggingFace, llama_folder: Path, tmp_path: Path) -> None:
+    peft = pytest.importorskip("peft", reason="peft is not installed")
+    torch.manual_seed(0)
+    base = transformers.AutoModelForCausalLM.from_pretrained(llama_folder)
+    tuned = peft.get_peft_model(base, peft.LoraConfig(r=2, init_lora_weights=False, task_type="CAUSAL_LM"))
+    tuned.save_pretrained(tmp_path / "lora")
+    adapted = backend_of(llama_folder, adapter=str(tmp_path / "lora"))
+    one = row("a", "Describe it.")
+    ids, _ = reference_greedy(adapted, one, 10)
+    text = response_of(ask(adapted, [one]), "a").text
+    assert text == adapted.runtime.tokenizer.decode(ids, skip_special_tokens=True)
+    assert text != response_of(ask(llama, [one]), "a").text
+    identities = [HuggingFace.identity(backend.options)["adapter"] for backend in (llama, adapted)]
+    assert identities[0] is None
+    assert len(str(identities[1])) == 64
 
 
 def test_an_adapter_without_weights_is_an_error(llava_folder: Path, tmp_path: Path) -> None:

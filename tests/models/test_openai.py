@@ -392,7 +392,6 @@ def _wait_for(url: str, process: subprocess.Popen[bytes], seconds: float) -> Non
     raise AssertionError(f"{url} did not answer within {seconds} s")
 
 
-@pytest.mark.slow
 def test_a_real_server_answers_images_and_labels(transformers_serve: tuple[str, Path]) -> None:
     import io
 
