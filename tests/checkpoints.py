@@ -171,9 +171,10 @@ def tiny_mllama(folder: Path, seed: int = 0) -> Path:
     text = _text_config(tokenizer).to_dict()
     text |= {"model_type": "mllama_text_model", "num_hidden_layers": 3, "cross_attention_layers": [1]}
     vision = {
-        "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_global_layers": 1, "attention_heads": 2,
-        "image_size": 28, "patch_size": 14, "max_num_tiles": 2, "intermediate_layers_indices": [0],
-        "vision_output_dim": 64, "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
+        "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_global_layers": 1,
+        "attention_heads": 2, "image_size": 28, "patch_size": 14, "max_num_tiles": 2,
+        "intermediate_layers_indices": [0], "vision_output_dim": 64,
+        "supported_aspect_ratios": [[1, 1], [1, 2], [2, 1]],
     }  # fmt: skip
     image_token = tokenizer.convert_tokens_to_ids("<|image|>")
     config = MllamaConfig(text_config=text, vision_config=vision, image_token_index=image_token)

@@ -69,6 +69,11 @@ def test_what_each_profile_credits(text, target, question, exact, strict):
     assert Strict().statistics(asked)["hit"] == strict
 
 
+def test_a_blank_is_wrong_whatever_its_outcome():
+    blank = record("", "") | {"outcome": "answered"}
+    assert Exact().statistics(blank)["hit"] == 0
+
+
 def test_closed_and_open_add_up():
     records = [record("yes", "yes", kind="CLOSED"), record("left", "right", "Where?", "open"), record("no", "yes")]
     assert scores(Strict(), records) == {

@@ -122,6 +122,7 @@ def test_all_right_is_never_certain(value, size):
     found = interval(ACCURACY, columns([value] * len(clusters)), clusters)
     assert found.value == value
     assert (found.low, found.high) == pytest.approx(wilson(value * 60, 60)), "whole clusters are taken to agree"
+    assert found.flags == (), "Wilson by policy, no stand-in"
 
 
 def test_averaged_repeats_are_not_binary():
@@ -155,6 +156,13 @@ def test_only_rows_in_the_denominator_count():
     found = interval(ACCURACY, data, ["a", "b", "a", "c"])
     assert (found.value, found.n, found.n_clusters) == (0.5, 2, 2)
     assert (found.low, found.high) == pytest.approx(wilson(1, 2)), "one row a cluster among those that count"
+
+
+def test_hits_outside_the_denominator_are_not_drawn():
+    over = np.tile([1.0, 0.0], 50)
+    outside = {"all": over, "hit": np.where(over == 1, np.arange(100) % 3 == 0, 1.0)}
+    draws = bootstrap_values(ACCURACY, outside, np.arange(100))
+    assert draws.mean() == pytest.approx(outside["hit"][::2].mean(), abs=0.01)
 
 
 def test_row_order_changes_nothing():
