@@ -1,9 +1,9 @@
 """raybench: Ray-distributed evaluation and judging of medical vision-language models.
 
-    import raybench
-    result = raybench.run("spec.yaml")          # what `raybench run spec.yaml` does
-    results = raybench.load("results/seed")     # pandas frames
-    results.scores.query("headline")[["model", "value", "low", "high"]]
+import raybench
+result = raybench.run("spec.yaml")          # what `raybench run spec.yaml` does
+results = raybench.load("results/seed")     # pandas frames
+results.scores.query("headline")[["model", "value", "low", "high"]]
 """
 
 from __future__ import annotations
@@ -42,22 +42,26 @@ class Results:
     @cached_property
     def scores(self) -> pd.DataFrame:
         """The `scores` view."""
-        return self._store.frame("scores")
+        frame: pd.DataFrame = self._store.frame("scores")
+        return frame
 
     @cached_property
     def records(self) -> pd.DataFrame:
         """The `records` view: the newest complete generation."""
-        return self._store.frame("records")
+        frame: pd.DataFrame = self._store.frame("records")
+        return frame
 
     @cached_property
     def responses(self) -> pd.DataFrame:
         """The `responses` view: each unit with the response to its content key."""
-        return self._store.frame("responses")
+        frame: pd.DataFrame = self._store.frame("responses")
+        return frame
 
     @cached_property
     def verdicts(self) -> pd.DataFrame:
         """The `verdicts` view."""
-        return self._store.frame("verdicts")
+        frame: pd.DataFrame = self._store.frame("verdicts")
+        return frame
 
 
 def load(folder: str | Path) -> Results:

@@ -26,7 +26,18 @@ from pydantic import BaseModel, ConfigDict
 
 from raybench.schema import Answer, Failure, Response, Row, Sample, Verdict
 
-__all__ = ["Array", "Backend", "Capabilities", "JudgeProtocol", "MetricDef", "Options", "Profile", "Statistics", "Task", "render"]
+__all__ = [
+    "Array",
+    "Backend",
+    "Capabilities",
+    "JudgeProtocol",
+    "MetricDef",
+    "Options",
+    "Profile",
+    "Statistics",
+    "Task",
+    "render",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Statistics = Mapping[str, Array]
@@ -143,7 +154,7 @@ class Backend(ABC):
         """
 
     @classmethod
-    def key_extra(cls, options: Any, sample_id: str) -> Row:
+    def key_extra(cls, options: Any, sample_id: str) -> Row:  # noqa: ARG003
         """Return further parts of one sample's content key; only answers made elsewhere need any."""
         return {}
 
@@ -196,7 +207,7 @@ class MetricDef:
         hit: statistics column averaged over `over`; None if `reduce` is given.
         reduce: (statistics, weights (B, n)) -> values (B,), for what is no ratio.
         binary: hits are 0 or 1, so that Wilson's interval applies.
-        unit: "fraction" (0-1) unless said.
+        unit: "fraction" (0-1) unless said; "coefficient" is -1 to 1.
     """
 
     name: str
@@ -238,7 +249,7 @@ class Profile(ABC):
         """Return one record's statistics.
 
         `record` has "outcome" (never "failed"), "value", "text", "target",
-        "choices" (list), "slices" (dict), "question". Refused and unparsed rows
+        "choices" (list), "slices" (dict), "question", "format" and "positive" (or None). Refused and unparsed rows
         are wrong, not absent.
         """
 
@@ -265,7 +276,7 @@ class JudgeProtocol(ABC):
         """Digest of the static prompt; a change of template is a new protocol version."""
 
     @abstractmethod
-    def items(self, records: Sequence[Row]) -> list[Row]:
+    def items(self, records: Sequence[Row]) -> list[Row | None]:
         """Return judge items: {"item", "question", "reference", "candidate", "decided"}, one a record, in order.
 
         "item" is a content digest (identical items are judged once); "decided" is

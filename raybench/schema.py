@@ -270,7 +270,7 @@ SCORE_KEY = (
 
 _TEXT, _INT, _REAL, _FLAG = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _TEXTS = pa.list_(_TEXT)
-_UNIT = {name: _TEXT for name in CELL} | {"sample": _TEXT, "repeat": _INT}
+_UNIT = dict.fromkeys(CELL, _TEXT) | {"sample": _TEXT, "repeat": _INT}
 
 
 def _schema(columns: Mapping[str, pa.DataType]) -> pa.Schema:
@@ -282,7 +282,8 @@ TABLES: dict[str, pa.Schema] = {
     "samples": _schema({
         "task": _TEXT, "dataset": _TEXT, "split": _TEXT, "sample": _TEXT, "sample_hash": _TEXT,
         "ordinal": _INT, "questions": _TEXTS, "targets": _TEXTS, "choices": _TEXTS, "boxes": _TEXT,
-        "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "cluster": _TEXT, "slices": _TEXT, "context": _TEXT,
+        "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "cluster": _TEXT,
+        "slices": _TEXT, "context": _TEXT,
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "units": _schema({
@@ -320,7 +321,7 @@ TABLES: dict[str, pa.Schema] = {
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "scores": _schema({
-        **{name: _TEXT for name in SCORE_KEY}, "kind": _TEXT, "value": _REAL, "low": _REAL, "high": _REAL,
+        **dict.fromkeys(SCORE_KEY, _TEXT), "kind": _TEXT, "value": _REAL, "low": _REAL, "high": _REAL,
         "sd": _REAL, "unit": _TEXT, "higher_is_better": _FLAG, "n": _INT, "n_clusters": _INT,
         "planned": _INT, "answered": _INT, "refused": _INT, "unparsed": _INT, "failed": _INT,
         "null_verdicts": _INT, "bound_low": _REAL, "bound_high": _REAL, "coverage": _REAL,

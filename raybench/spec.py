@@ -171,7 +171,9 @@ def model_entry(entry: str | Mapping[str, Any], role: str) -> dict[str, Any]:
     if name.count("/") == 1 and not name.startswith((".", "~", "/")):
         return {"backend": "hf", "model": name, **entry, "name": name.split("/")[1]}
     if "/" in name:
-        raise SpecError(f"{role} {name!r}: no such folder; give a local checkpoint folder, a hub id or a catalogue name")
+        raise SpecError(
+            f"{role} {name!r}: no such folder; give a local checkpoint folder, a hub id or a catalogue name"
+        )
     raise SpecError(
         f"unknown {role} {name!r}{nearest(name, known)}: give a catalogue name ({', '.join(known) or 'none'}), "
         "a local checkpoint folder, a hub id 'owner/name', or an entry with a backend"

@@ -26,7 +26,8 @@ LAYERS = (
     {"errors"},
     {"registry", "interfaces"},
     {"spec"},
-    {"data", "parsing", "metrics", "stats", "store"},
+    {"data", "parsing", "stats", "store"},
+    {"metrics"},
     {"tasks", "models", "judges"},
     {"scoring"},
     {"leaderboard"},
@@ -35,7 +36,6 @@ LAYERS = (
     {"__main__"},
 )
 SIDEWAYS = {
-    ("metrics", "stats"): "a metric's interval is a statistic",
     ("cli", "dashboard"): "the verb `dashboard` starts the server",
 }
 PLUGIN_FOLDERS = ("tasks", "models", "judges", "metrics")
@@ -43,9 +43,14 @@ HEAVY = ("torch", "transformers")
 MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 
 #: "path function" -> why it may catch everything.
-BROAD_EXCEPTS: dict[str, str] = {}
+BROAD_EXCEPTS: dict[str, str] = {
+    "raybench/models/hf.py _guarded": "the per-row guard: processors and templates raise anything",
+    "raybench/engine/replicas.py _send": "an engine that breaks ends its process; the ledger isolates the row",
+    "raybench/engine/replicas.py _load": "a model that cannot load tells the ledger why, then raises",
+    "raybench/engine/pipeline.py run_stream": "whatever ends one model's stream, other models go on",
+}
 #: Part of raybench -> why it may read the environment.
-ENVIRONMENT_READERS = {"spec": "settings", "models": "credentials"}
+ENVIRONMENT_READERS = {"spec": "settings", "models": "credentials", "engine": "Ray's own switches; doctor"}
 
 HOSTS = re.compile(
     r"huggingface\.co|\bhf\.co|hf-mirror|modelscope|pypi\.|pythonhosted|pytorch\.org|anaconda\.|docker\.io|ghcr\.io|nvcr\.io|quay\.io",

@@ -81,7 +81,9 @@ def report(result: RunResult) -> int:
         left = f"{cell['missing']} to answer" if result.dry_run else f"{cell.get('failed', 0)} failed"
         say(f"{cell['model']} on {cell['task']} ({cell['dataset']}, {cell['variant']}): {cell['planned']} rows, {left}")
     for name, calls in result.judge_calls.items():
-        say(f"judge {name}: {calls['items']} answers, {calls['decided']} decided by rule, {calls['rows']} calls to make")
+        say(
+            f"judge {name}: {calls['items']} answers, {calls['decided']} decided by rule, {calls['rows']} calls to make"
+        )
     if result.dry_run:
         return 0
     if result.reused:

@@ -19,25 +19,34 @@ __all__ = ["boards", "checks", "comparisons", "listing", "rows_csv", "samples", 
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: str, title: str = "") -> str:
-    """Return a table in a style: "table" (terminal), "markdown" or "latex" (booktabs); first column left, rest right."""
+    """Return a table as "table" (terminal), "markdown" or "latex" (booktabs); first column left, the rest right."""
     if style == "markdown":
-        lines = ["| " + " | ".join(header) + " |", "|" + "|".join([":--", *["--:"] * (len(header) - 1)]) + "|"]
-        body = "\n".join([*lines, *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)])
-        return (f"**{title}**\n\n" if title else "") + body + "\n"
+        marks = "|".join([":--", *["--:"] * (len(header) - 1)])
+        cells = [[cell.replace("|", "\\|") for cell in row] for row in (header, *rows)]
+        lines = ["| " + " | ".join(row) + " |" for row in cells]
+        return "\n".join([*([f"**{title}**\n"] if title else []), lines[0], f"|{marks}|", *lines[1:]]) + "\n"
     if style == "latex":
         lines = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in (header, *rows)]
-        spec = "l" + "r" * (len(header) - 1)
-        body = [r"\begin{tabular}{" + spec + "}", r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
-        return (f"% {title}\n" if title else "") + "\n".join([*body, r"\end{tabular}"]) + "\n"
+        start = r"\begin{tabular}{l" + "r" * (len(header) - 1) + "}"
+        body = [start, r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule", r"\end{tabular}"]
+        return "\n".join([*([f"% {title}"] if title else []), *body]) + "\n"
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-    shown = ["  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(r, widths, strict=True))).rstrip()
-             for r in (header, *rows)]  # fmt: skip
+    shown = [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in (header, *rows)
+    ]
     rule = "-" * max(len(line) for line in shown)
     return "\n".join([*([title] if title else []), shown[0], rule, *shown[1:]]) + "\n"
 
 
 def _latex(text: str) -> str:
-    for raw, escaped in (("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("_", r"\_"), ("#", r"\#"), ("$", r"\$")):
+    for raw, escaped in (
+        ("\\", r"\textbackslash "),
+        ("&", r"\&"),
+        ("%", r"\%"),
+        ("_", r"\_"),
+        ("#", r"\#"),
+        ("$", r"\$"),
+    ):
         text = text.replace(raw, escaped)
     return text
 
@@ -59,7 +68,9 @@ def _interval(row: Row) -> str:
 
 def scores_json(rows: Sequence[Row]) -> str:
     """Return the one JSON document of `--format json`."""
-    return json.dumps({"schema_version": SCHEMA_VERSION, "scores": list(rows)}, ensure_ascii=False, allow_nan=False) + "\n"
+    return (
+        json.dumps({"schema_version": SCHEMA_VERSION, "scores": list(rows)}, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def rows_csv(rows: Sequence[Row]) -> str:
@@ -69,7 +80,9 @@ def rows_csv(rows: Sequence[Row]) -> str:
     out = io.StringIO()
     writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({k: ";".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in row.items()} for row in rows)
+    writer.writerows(
+        {k: ";".join(map(str, v)) if isinstance(v, list | tuple) else v for k, v in row.items()} for row in rows
+    )
     return out.getvalue()
 
 
@@ -79,7 +92,9 @@ def boards(found: Sequence[Board], style: str) -> str:
 
 
 def _board(board: Board, style: str) -> str:
-    title = f"{board.task} on {board.dataset}/{board.split}: {board.metric[1]} ({board.metric[0]}), percent [95 % interval]"
+    title = (
+        f"{board.task} on {board.dataset}/{board.split}: {board.metric[1]} ({board.metric[0]}), percent [95 % interval]"
+    )
     header = ["model", "rank", board.metric[1], *(f"{profile} {_short(metric)}" for profile, metric in board.columns)]
     header += ["n", "clusters", "refused", "unparsed", "failed"]
     rows = [_line(line, board) for line in board.lines]
@@ -94,7 +109,13 @@ def _short(metric: str) -> str:
 
 
 def _line(line: Line, board: Board) -> list[str]:
-    rank = "-" if line.ranks is None else str(line.ranks[0]) if line.ranks[0] == line.ranks[1] else "{}-{}".format(*line.ranks)
+    rank = (
+        "-"
+        if line.ranks is None
+        else str(line.ranks[0])
+        if line.ranks[0] == line.ranks[1]
+        else "{}-{}".format(*line.ranks)
+    )
     marks = {"baseline": " (baseline)", "reported": " (reported)"}.get(line.kind, " (partial)" if line.partial else "")
     if line.kind == "reported":
         shown = f"{_interval(line.headline)} {line.headline['metric']}"
@@ -124,11 +145,22 @@ def comparisons(found: Sequence[Comparison], models: tuple[str, str], style: str
     """Return comparisons of two models as text in any style."""
     rows = [_comparison_row(item) for item in found]
     if style == "json":
-        documents = [{**row, "flips": [vars(flip) for flip in item.flips]} for row, item in zip(rows, found, strict=True)]
+        documents = [
+            {**row, "flips": [vars(flip) for flip in item.flips]} for row, item in zip(rows, found, strict=True)
+        ]
         return json.dumps({"schema_version": SCHEMA_VERSION, "models": list(models), "comparisons": documents}) + "\n"
     if style == "csv":
         return rows_csv(rows)
-    header = ["task, metric", models[0], models[1], "difference [95 % interval]", "p", "only A right", "only B right", "n"]
+    header = [
+        "task, metric",
+        models[0],
+        models[1],
+        "difference [95 % interval]",
+        "p",
+        "only A right",
+        "only B right",
+        "n",
+    ]
     lines = [
         [f"{row['task']} {row['profile']} {row['metric']}" + ("*" if row["headline"] else ""), _percent(row["value_a"]),
          _percent(row["value_b"]), _interval({**row, "value": row["difference"], "unit": "fraction"}), _p(row["p"]),
@@ -157,7 +189,8 @@ def _comparison_row(item: Comparison) -> Row:
 
 
 def _flips_text(item: Comparison, models: tuple[str, str], limit: int) -> str:
-    lines = [f"\n{item.task} ({item.dataset}, {item.variant}): {item.difference.test} over {item.difference.n_clusters} clusters"]
+    where, test = f"{item.task} ({item.dataset}, {item.variant})", item.difference
+    lines = [f"\n{where}: {test.test} over {test.n_clusters} clusters"]
     if item.only:
         lines.append(f"{item.only} samples that only one of the two has a score for are left out")
     if item.mde is not None:
@@ -230,7 +263,10 @@ def listing(kind: str) -> str:
         rows = [[name, _first_line(registry.load(kind, name))] for name in registry.names(kind)]
         return _plain(rows)
     entries = [entry for entry in registry.catalogue().values() if (entry.get("kind") == "judge") == (kind == "judges")]
-    rows = [[str(entry["name"]), f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip()] for entry in entries]
+    rows = [
+        [str(entry["name"]), f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip()]
+        for entry in entries
+    ]
     plugins = "judges" if kind == "judges" else "models"
     word = "protocols" if kind == "judges" else "backends"
     parts = [[name, _first_line(registry.load(plugins, name))] for name in registry.names(plugins)]

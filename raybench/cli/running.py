@@ -16,14 +16,18 @@ Address = Annotated[str | None, typer.Option(help="Ray cluster: auto, HOST:PORT,
 
 
 def run(
-    spec: Annotated[Path | None, typer.Argument(help="Spec file (YAML).", metavar="SPEC.yaml", show_default=False)] = None,
+    spec: Annotated[
+        Path | None, typer.Argument(help="Spec file (YAML).", metavar="SPEC.yaml", show_default=False)
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Catalogue name, checkpoint folder or hub id.")] = None,
     task: Annotated[str | None, typer.Option(help="Task name.")] = None,
     data: Annotated[str | None, typer.Option(help="The task's data (its `data` option).")] = None,
     judge: Annotated[str | None, typer.Option(help="Judge: catalogue name, checkpoint folder or hub id.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="The first N samples.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="N seeded random samples.")] = None,
-    output: Annotated[str | None, typer.Option("-o", "--output", help="Result folder: local path, s3:// or gs://.")] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", help="Result folder: local path, s3:// or gs://.")
+    ] = None,
     settings: Settings = None,
     reuse: Annotated[list[str] | None, typer.Option(help="Another result folder whose answers may be reused.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask served models without a revision again.")] = False,
@@ -60,7 +64,9 @@ def run(
 
 
 def import_(
-    answers: Annotated[str, typer.Argument(help="JSONL, JSON, CSV or Parquet with ids and answers.", metavar="ANSWERS")],
+    answers: Annotated[
+        str, typer.Argument(help="JSONL, JSON, CSV or Parquet with ids and answers.", metavar="ANSWERS")
+    ],
     task: Annotated[str, typer.Option(help="Task that the answers are for.")],
     model: Annotated[str, typer.Option(help="Name of the model in scores.")],
     output: Output = "results",
@@ -79,7 +85,9 @@ def import_(
 
     if boxes is not None:
         raise SpecError(f"--boxes {boxes}: task {task} reads no boxes")
-    entry = {"name": model, "backend": "imported", "answers": answers} | ({"text_field": text_field} if text_field else {})
+    entry = {"name": model, "backend": "imported", "answers": answers} | (
+        {"text_field": text_field} if text_field else {}
+    )
     task_entry = {"task": task} | ({"data": data} if data else {})
     document = specs.apply_settings({"tasks": [task_entry], "models": [entry], "output": output}, settings or [])
     built = specs.build(document, "import")

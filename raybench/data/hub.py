@@ -30,7 +30,9 @@ def _split(name: str, revision: str | None, split: str) -> Any:
     try:
         table = datasets.load_dataset(name, revision=revision, split=split)
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
-        raise DataError(f"cannot load data set {name} (split {split}) from the hub or its cache: {one_line(error)}") from error
+        raise DataError(
+            f"cannot load data set {name} (split {split}) from the hub or its cache: {one_line(error)}"
+        ) from error
     for column, feature in table.features.items():
         if isinstance(feature, datasets.Image):
             table = table.cast_column(column, datasets.Image(decode=False))

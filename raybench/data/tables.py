@@ -99,7 +99,7 @@ def _json(file: IO[str], path: str) -> Iterator[Row]:
     yield from document
 
 
-def _parquet(file: IO[bytes], path: str) -> Iterator[Row]:
+def _parquet(file: IO[bytes], _path: str) -> Iterator[Row]:
     for batch in pq.ParquetFile(file).iter_batches(batch_size=1024):
         yield from batch.to_pylist()
 

@@ -56,7 +56,9 @@ def import_answers(spec: RunSpec) -> Row:
 def _check_ids(ids: list[str], answers: dict[str, str], path: str) -> None:
     if not set(ids) & set(answers):
         theirs, ours = min(answers), ids[0]
-        raise DataError(f"{path}: none of its {len(answers)} ids (e.g. {theirs!r}) is a sample of the task (e.g. {ours!r})")
+        raise DataError(
+            f"{path}: none of its {len(answers)} ids (e.g. {theirs!r}) is a sample of the task (e.g. {ours!r})"
+        )
 
 
 async def _write(store: Store, backend: object, file: Row, run_id: str) -> list[str]:

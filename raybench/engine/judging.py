@@ -57,7 +57,9 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
         decided: list[Row] = []
         count = write_groups(store, f"{name}-all.parquet", _undecided(rows, decided), JUDGE_SCHEMA, CHUNK_ROWS)
         if not counts["items"]:
-            raise DataError(f"{spec.output}: nothing to judge for task {chosen.task or 'any'}, model {chosen.model or 'any'}")
+            raise DataError(
+                f"{spec.output}: nothing to judge for task {chosen.task or 'any'}, model {chosen.model or 'any'}"
+            )
         _write_decided(store, connection, decided, run_id)
         if not count:
             return {"file": "", "rows": 0, "block_rows": 1, **counts}

@@ -17,10 +17,12 @@ from typing import Any
 
 from raybench.schema import Row
 
-__all__ = ["MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
+__all__ = ["MAX_BARREN_DEATHS", "MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
 
 #: A row during which a replica died this often is failed.
 MAX_KILLS = 2
+#: A stream whose engine broke this often in a row, with no answer between, is given up.
+MAX_BARREN_DEATHS = 6
 #: A replica that began this often without ever becoming ready is given up.
 MAX_SILENT_STARTS = 3
 
@@ -40,6 +42,7 @@ class _Stream:
     counts: Counter[str] = field(default_factory=Counter)
     replicas: set[str] = field(default_factory=set)
     error: str = ""
+    barren: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     first_start: float | None = None
     last_end: float | None = None
@@ -80,9 +83,13 @@ class Ledger:
         """Report an error that ends the stream's model: it cannot load, or its server refuses everything."""
         self._streams[stream].error = self._streams[stream].error or reason
 
-    def dying(self, replica: str, reason: str) -> None:
-        """Report why a replica is about to end its process."""
+    def dying(self, stream: str, replica: str, reason: str) -> None:
+        """Report why a replica is about to end its process; too many in a row with nothing answered end the stream."""
         self._deaths[replica] = reason
+        state = self._streams[stream]
+        state.barren += 1
+        if state.barren >= MAX_BARREN_DEATHS:
+            self.stop(stream, f"its engine broke {state.barren} times in a row without an answer between: {reason}")
 
     def claim(self, keys: Sequence[str], replica: str) -> Row:
         """Take a block; return what of it is left.
@@ -122,6 +129,7 @@ class Ledger:
         for key, outcome in outcomes:
             word, _, reason = outcome.partition(":")
             state.counts[word] += 1
+            state.barren = 0 if word != "failed" else state.barren
             if reason:
                 state.reasons[reason] += 1
             found = self._keys.setdefault(key, _Key())

@@ -121,7 +121,9 @@ def _table(rows: list[Row]) -> pa.Table:
     loaded = pa.array([row.pop("loaded") for row in rows], type=_LOADED)
     plain = pa.Table.from_pylist(rows)
     # A column that is empty in this block has no type of its own; blocks must agree.
-    fields = [field if not pa.types.is_null(field.type) else pa.field(field.name, pa.string()) for field in plain.schema]
+    fields = [
+        field if not pa.types.is_null(field.type) else pa.field(field.name, pa.string()) for field in plain.schema
+    ]
     return plain.cast(pa.schema(fields)).append_column("loaded", loaded)
 
 
@@ -131,5 +133,3 @@ def _quieten() -> None:
     context.print_on_execution_start = False
     for name in ("ray.data", "ray.data._internal"):
         logging.getLogger(name).setLevel(logging.ERROR)
-
-

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -262,7 +261,9 @@ def _commit_new(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str
 def _reuse(connection: duckdb.DuckDBPyConnection, store: Store, other: str, run_id: str) -> int:
     """Copy another folder's responses to planned units that this folder lacks; return how many."""
     source = Store(other, must_exist=True)
-    connection.execute("CREATE OR REPLACE TABLE wanted AS SELECT DISTINCT key FROM plan ANTI JOIN all_responses USING (key)")
+    connection.execute(
+        "CREATE OR REPLACE TABLE wanted AS SELECT DISTINCT key FROM plan ANTI JOIN all_responses USING (key)"
+    )
     wanted = connection.sql("SELECT key FROM wanted").to_arrow_table()
     with source.connect(("responses",)) as theirs:
         theirs.register("given", wanted)

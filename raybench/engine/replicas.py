@@ -22,11 +22,11 @@ from raybench import registry
 from raybench.engine.plan import PlannedModel
 from raybench.engine.resources import ledger_proxy
 from raybench.engine.stages import attempt_row, request, response_row, verdict_row
-from raybench.errors import EngineError, ModelError, one_line
+from raybench.errors import EngineError, ModelError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
-from raybench.spec import ModelSpec, TaskSpec, open_plugin
-from raybench.store import Store, Writer, now
+from raybench.spec import TaskSpec, open_plugin
+from raybench.store import Store, now
 
 __all__ = ["Accounts", "Replica", "Work", "Worker"]
 
@@ -58,7 +58,7 @@ class Accounts(Protocol):
     def sending(self, stream: str, keys: Sequence[str]) -> None: ...
     def durable(self, stream: str, outcomes: Sequence[tuple[str, str]]) -> None: ...
     def release(self, keys: Sequence[str]) -> None: ...
-    def dying(self, replica: str, reason: str) -> None: ...
+    def dying(self, stream: str, replica: str, reason: str) -> None: ...
     def stop(self, stream: str, reason: str) -> None: ...
 
 
@@ -131,20 +131,23 @@ class Worker:
     async def _send(self, rows: Sequence[Row]) -> None:
         """Send rows to the model and make each answer durable as it comes."""
         waiting = {row["key"]: row for row in rows}
+        requests = [request(row) for row in rows]
         self._accounts.sending(self._work.stream, list(waiting))
-        started = now()
-        try:
-            async for key, result in self._backend.generate([request(row) for row in rows]):
-                row = waiting.pop(key)
-                self._keep(row, result, started, len(rows))
-            if waiting:
-                raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
-        except (ModelError, asyncio.CancelledError):
-            raise
-        except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
-            self._accounts.dying(self._replica, one_line(error))
-            self._die()
-            raise
+        started, results = now(), self._backend.generate(requests)
+        while True:
+            try:
+                key, result = await anext(results)
+            except StopAsyncIteration:
+                break
+            except (ModelError, asyncio.CancelledError):
+                raise
+            except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
+                self._accounts.dying(self._work.stream, self._replica, one_line(error))
+                self._die()
+                raise
+            self._keep(waiting.pop(key), result, started, len(rows))
+        if waiting:
+            raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
 
     def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> None:
         if isinstance(result, Failure):
@@ -187,14 +190,7 @@ class Replica:
         refusal = self._accounts.starting(work.stream, replica)
         if refusal:
             raise ModelError(refusal)
-        try:
-            backend = _load(work.model.spec)
-        except ModelError as error:
-            self._accounts.stop(work.stream, str(error))
-            raise
-        except Exception as error:
-            self._accounts.stop(work.stream, one_line(error))
-            raise ModelError(one_line(error)) from error
+        backend = _load(work, self._accounts)
         self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -214,9 +210,14 @@ class Replica:
             worker.close()
 
 
-def _load(spec: ModelSpec) -> Backend:
-    plugin, options = open_plugin("models", spec.backend, spec)
-    loaded: Backend = plugin(options)
+def _load(work: Work, accounts: Accounts) -> Backend:
+    spec = work.model.spec
+    try:
+        plugin, options = open_plugin("models", spec.backend, spec)
+        loaded: Backend = plugin(options)
+    except Exception as error:  # told before it is raised: the driver only sees that an actor died
+        accounts.stop(work.stream, str(error) if isinstance(error, UserError) else one_line(error))
+        raise
     return loaded
 
 

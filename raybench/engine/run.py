@@ -1,7 +1,7 @@
 """One run from spec to leaderboard: plan, answer, score, judge, score, compact.
 
-    result = run(build({"tasks": [...], "models": [...], "output": "results/a"}))
-    result.exit_code   # 0 done, 1 incomplete
+result = run(build({"tasks": [...], "models": [...], "output": "results/a"}))
+result.exit_code   # 0 done, 1 incomplete
 """
 
 from __future__ import annotations
@@ -170,7 +170,9 @@ def _session(spec: RunSpec, address: str | None, show: Show | None) -> Iterator[
 
 def _plan(session: _Session, models: Sequence[PlannedModel]) -> Row:
     spec, run_id = session.spec, session.run_id
-    for index, (name, rows) in enumerate(call_all(list_samples, [(spec, i, run_id) for i in range(len(spec.tasks))], 1)):
+    for index, (name, rows) in enumerate(
+        call_all(list_samples, [(spec, i, run_id) for i in range(len(spec.tasks))], 1)
+    ):
         groups = [(spec, index, models, run_id, name, group) for group in range(-(-rows // CHUNK_ROWS))]
         for _ in call_all(plan_chunk, groups):
             pass
@@ -191,7 +193,9 @@ def _scored(store: Store, cells: Sequence[Row], run_id: str) -> bool:
         "SELECT 1 FROM raw_units WHERE run_id = ? UNION ALL SELECT 1 FROM raw_samples WHERE run_id = ? LIMIT 1",
         [run_id, run_id], ("units", "samples"),
     )  # fmt: skip
-    scored = store.query("SELECT DISTINCT task, dataset, split, model, config, variant, images FROM scores", (), ("scores",))
+    scored = store.query(
+        "SELECT DISTINCT task, dataset, split, model, config, variant, images FROM scores", (), ("scores",)
+    )
     names = {tuple(row.values()) for row in scored}
     return not changed and all(tuple(cell[name] for name in scored[0]) in names for cell in cells) if scored else False
 
@@ -229,7 +233,8 @@ def _finish(session: _Session) -> None:
         if coverage < spec.min_coverage:
             result.problems.append(
                 f"{row['model']} on {row['task']} ({row['variant']}): {row['failed']} of {row['planned']} rows failed"
-                f" ({row['reasons']}); coverage {coverage:.1%} is under {spec.min_coverage:.1%}; run again to retry them"
+                f" ({row['reasons']}); coverage {coverage:.1%} is under {spec.min_coverage:.1%};"
+                " run again to retry them"
             )
     result.problems += _null_verdicts(session)
     session.record("incomplete" if result.exit_code else "done", detail="; ".join(result.problems) or None)
@@ -240,7 +245,7 @@ _COVERAGE_SQL = f"""
 SELECT {", ".join(_CELL_NAMES)}, count(*) AS planned, count(*) FILTER (outcome = 'failed') AS failed,
     string_agg(DISTINCT reason, ', ') FILTER (outcome = 'failed') AS reasons
 FROM records GROUP BY ALL
-"""  # noqa: S608
+"""
 
 
 def _null_verdicts(session: _Session) -> list[str]:
@@ -300,9 +305,9 @@ def _versions() -> Row:
 def _git() -> str | None:
     """The commit of the working directory, if it is one; for the run record only."""
     try:
-        done = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5, check=False)
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
-
-

@@ -1,7 +1,7 @@
 """The steps of a run as pure functions on plain rows, testable without Ray.
 
-    sample row -> unit rows (with content keys) -> row with images -> response row
-    record rows -> judge item rows (with content keys) -> verdict row
+sample row -> unit rows (with content keys) -> row with images -> response row
+record rows -> judge item rows (with content keys) -> verdict row
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "verdict_row",
 ]
 
+
 def prompt_variants(task: Task, prompts: str | Sequence[str], read: Any) -> dict[str, str]:
     """Return variant name -> template for a spec's `prompts`: default, all, a list of ids, or a file.
 
@@ -51,7 +52,9 @@ def prompt_variants(task: Task, prompts: str | Sequence[str], read: Any) -> dict
     for name in chosen:
         if name not in declared:
             allowed = ", ".join(["default", "all", *declared])
-            raise SpecError(f"prompts: unknown variant {name!r}{nearest(name, declared)}; allowed: {allowed}, or a file")
+            raise SpecError(
+                f"prompts: unknown variant {name!r}{nearest(name, declared)}; allowed: {allowed}, or a file"
+            )
     return {name: declared[name] for name in chosen}
 
 
@@ -124,6 +127,8 @@ def request(row: Row) -> Row:
     shas = [image["sha256"] for image in _json(row.get("image_refs")) or []]
     messages = _json(row["messages"])
     for message in messages:
+        if isinstance(message["content"], str):
+            message["content"] = [{"type": "text", "text": message["content"]}]
         for part in message["content"]:
             if part["type"] == "image":
                 part["image"] = shas.index(part.pop("sha256"))

@@ -59,9 +59,8 @@ class ReferenceVerdict(JudgeProtocol):
     def template_hash(self) -> str:
         return digest([dict(self.template), dict(self.labels), self.options.max_candidate_chars], 16)
 
-    def items(self, records: Sequence[Row]) -> list[Row]:
-        found: list[Any] = [None if record["outcome"] == "failed" else self._item(record) for record in records]
-        return found
+    def items(self, records: Sequence[Row]) -> list[Row | None]:
+        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
 
     def _item(self, record: Row) -> Row:
         question, reference = str(record["question"]), str(record["target"])

@@ -9,6 +9,7 @@ sample sets are ranked; a model scored on another set is shown as partial.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -79,14 +80,17 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
         if not rows:
             listed = ", ".join(known) or "none"
             raise StoreError(f"{store.name} has no scores for task {task!r}{nearest(task, known)}; it has: {listed}")
-    rows.sort(key=lambda row: tuple(str(row[name]) for name in ("task", "dataset", "kind", "model", "slice", "profile")))
+    rows.sort(
+        key=lambda row: tuple(str(row[name]) for name in ("task", "dataset", "kind", "model", "slice", "profile"))
+    )
     return rows + (reported_rows({row["task"] for row in rows}) if reported else [])
 
 
 def reported_rows(tasks: set[str]) -> list[Row]:
     """Return published numbers of the given tasks as scores of `kind: reported`, without intervals."""
     out = []
-    with files("raybench.leaderboard").joinpath("reported.csv").open(encoding="utf-8", newline="") as file:
+    text = files("raybench.leaderboard").joinpath("reported.csv").read_text("utf-8")
+    with io.StringIO(text, newline="") as file:
         for row in csv.DictReader(file):
             if row["task_id"] in tasks and row["value"]:
                 out.append({
@@ -169,7 +173,9 @@ def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str
 
 def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
     """Fill in rank ranges of the systems on the full sample set."""
-    lines = [line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"]
+    lines = [
+        line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"
+    ]
     profile = registry.load("metrics", board.metric[0])
     metric: MetricDef = next(metric for metric in profile.metrics if metric.name == board.metric[1])
     found = {id(line): hits(connection, line.headline, board.metric[0], metric) for line in lines}

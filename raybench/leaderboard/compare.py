@@ -9,6 +9,7 @@ import duckdb
 
 from raybench import registry
 from raybench.errors import StoreError, nearest
+from raybench.interfaces import Array
 from raybench.leaderboard.hits import hits, paired
 from raybench.schema import CELL, Row
 from raybench.stats.paired import PairedDifference, mde, paired_difference
@@ -62,13 +63,15 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
         StoreError: an unknown model, or nothing that both were scored on.
     """
     with store.connect(("records", "scores")) as connection:
-        sql = f"SELECT DISTINCT {', '.join(CELL)} FROM records ORDER BY ALL"  # noqa: S608
+        sql = f"SELECT DISTINCT {', '.join(CELL)} FROM records ORDER BY ALL"
         cells = [cell for cell in stream(connection, sql) if task in (None, cell["task"])]
         known = sorted({cell["model"] for cell in cells})
         for model in (model_a, model_b):
             if model not in known:
                 listed = ", ".join(known) or "none"
-                raise StoreError(f"{store.name} has no records of model {model!r}{nearest(model, known)}; it has: {listed}")
+                raise StoreError(
+                    f"{store.name} has no records of model {model!r}{nearest(model, known)}; it has: {listed}"
+                )
         pairs = [
             (a, b)
             for a in cells
@@ -106,10 +109,10 @@ def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> lis
 
 
 def _flips(
-    a: Row, b: Row, rows_a: dict[str, Row], rows_b: dict[str, Row], values: tuple[Sequence[str], object, object]
+    a: Row, b: Row, rows_a: dict[str, Row], rows_b: dict[str, Row], values: tuple[Sequence[str], Array, Array]
 ) -> list[Flip]:
     out = []
-    for sample, value_a, value_b in zip(*values, strict=True):  # type: ignore[arg-type]
+    for sample, value_a, value_b in zip(*values, strict=True):
         if value_a != value_b:
             row_a, row_b = rows_a[sample], rows_b[sample]
             better = a["model"] if value_a > value_b else b["model"]

@@ -22,14 +22,18 @@ def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit:
         if (task, model) not in known:
             pairs = [f"{t} / {m}" for t, m in sorted(known)]
             close = nearest(f"{task} / {model}", pairs)
-            raise StoreError(f"{store.name} has no records of {task} / {model}{close}; it has: {', '.join(pairs) or 'none'}")
+            raise StoreError(
+                f"{store.name} has no records of {task} / {model}{close}; it has: {', '.join(pairs) or 'none'}"
+            )
         sql = (
             "SELECT r.*, s.images AS image_refs, s.ordinal FROM records r"
             " LEFT JOIN samples s USING (task, dataset, split, sample)"
             " WHERE r.task = ? AND r.model = ? AND (? IS NULL OR r.outcome = ?)"
             " ORDER BY r.variant, s.ordinal, r.sample, r.repeat LIMIT ?"
         )
-        rows = connection.sql(sql, params=[task, model, outcome, outcome, limit]).to_arrow_table().to_pylist()
+        rows: list[Row] = (
+            connection.sql(sql, params=[task, model, outcome, outcome, limit]).to_arrow_table().to_pylist()
+        )
         found = connection.sql(
             "SELECT sample, dataset, judge, protocol, label, status, label_probs, decided_by, candidate FROM verdicts"
             " WHERE task = ? AND list_contains(?, sample)",
@@ -50,7 +54,7 @@ def cell_rows(store: Store) -> list[Row]:
     """Return one row a cell: planned units and how they ended; what no scoring has seen yet is "pending"."""
     names = ", ".join(f"u.{name}" for name in CELL)
     return store.query(
-        f"SELECT {names}, count(*) AS planned, count(r.key) AS responses,"  # noqa: S608
+        f"SELECT {names}, count(*) AS planned, count(r.key) AS responses,"
         " count(*) FILTER (c.outcome = 'answered') AS answered, count(*) FILTER (c.outcome = 'refused') AS refused,"
         " count(*) FILTER (c.outcome = 'unparsed') AS unparsed, count(*) FILTER (c.outcome = 'failed') AS failed,"
         " count(*) FILTER (c.outcome IS NULL) AS pending"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from raybench.data.tables import read_rows
 from raybench.errors import DataError, nearest
@@ -86,7 +86,9 @@ def read_answers(path: str, text_field: str | None = None, id_field: str | None 
         answers[key] = "" if text is None else str(text)
     if twice:
         example = min(twice)
-        raise DataError(f"{path}: {len(twice)} ids stand more than once, e.g. {example!r}; each needs exactly one answer")
+        raise DataError(
+            f"{path}: {len(twice)} ids stand more than once, e.g. {example!r}; each needs exactly one answer"
+        )
     return answers
 
 
@@ -101,7 +103,9 @@ def _field(row: Row, chosen: str | None, allowed: tuple[str, ...], what: str, fl
     if found and flag == "id_field":
         return found[0]
     if not found:
-        raise DataError(f"{where}: no column for {what} (one of {', '.join(allowed)}); columns: {', '.join(map(str, row))}")
+        raise DataError(
+            f"{where}: no column for {what} (one of {', '.join(allowed)}); columns: {', '.join(map(str, row))}"
+        )
     raise DataError(
         f"{where}: several columns may be {what} ({', '.join(found)}); say which with {flag}, e.g. {flag} {found[0]}"
     )

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 
 import duckdb
 
-from raybench.interfaces import Task
 from raybench.schema import CELL, Row
 from raybench.store import stream
 
@@ -23,10 +22,10 @@ SELECT u.key, u.sample, u.repeat, s.sample_hash, s.cluster, s.slices, s.question
 FROM units u JOIN samples s USING (task, dataset, split, sample)
 SEMI JOIN all_responses r USING (key)
 WHERE {" AND ".join(f"u.{name} = ?" for name in CELL)} AND u.repeat = 0 ORDER BY s.ordinal, u.sample
-"""  # noqa: S608
+"""
 
 
-def baseline_records(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], task: Task) -> dict[str, Iterator[Row]]:
+def baseline_records(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> dict[str, Iterator[Row]]:
     """Return baseline name -> rows to grade, over the samples of one cell that were answered.
 
     `majority` answers each kind of question (closed, open) with its most common

@@ -19,14 +19,14 @@ import duckdb
 import numpy as np
 
 from raybench import registry
-from raybench.scoring.baselines import baseline_records
 from raybench.interfaces import Array, MetricDef, Profile, Statistics, Task
 from raybench.schema import CELL, Answer, Row, Score, canonical_json, digest
+from raybench.scoring.baselines import baseline_records
+from raybench.scoring.verdicts import JudgeColumns, judge_columns
 from raybench.spec import TaskSpec, open_plugin
 from raybench.stats.intervals import interval
 from raybench.stats.paired import null_bounds
 from raybench.store import Store, new_id, stream
-from raybench.scoring.verdicts import JudgeColumns, judge_columns
 
 __all__ = ["CONTRACT", "Cell", "grade", "score_store"]
 
@@ -236,7 +236,14 @@ def _common(task: Task, view: _View) -> Row:
         f"|prompt:{keys['variant']}@{view.cell.prompt}|images:{keys['images']}|config:{keys['config']}"
         f"|raybench:{version('raybench')}"
     )
-    return {**keys, "sample_set": sample_set, "slice": view.slice, "group": task.group, "signature": recipe, **view.counts()}
+    return {
+        **keys,
+        "sample_set": sample_set,
+        "slice": view.slice,
+        "group": task.group,
+        "signature": recipe,
+        **view.counts(),
+    }
 
 
 def _columns(entries: Sequence[Mapping[str, float]], rows: Array) -> dict[str, Array]:
@@ -247,7 +254,9 @@ def _columns(entries: Sequence[Mapping[str, float]], rows: Array) -> dict[str, A
 
 def _within_samples(columns: Statistics, samples: Sequence[str], clusters: Sequence[str]) -> tuple[Statistics, Array]:
     """Average repeats (and variants) within the sample; return columns and clusters, one entry a sample."""
-    names, first, inverse = np.unique(np.asarray(samples, dtype=object).astype(str), return_index=True, return_inverse=True)
+    names, first, inverse = np.unique(
+        np.asarray(samples, dtype=object).astype(str), return_index=True, return_inverse=True
+    )
     if len(names) == len(samples):
         return columns, np.asarray(clusters, dtype=object).astype(str)
     counts = np.bincount(inverse)
@@ -303,12 +312,12 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
     whole = Cell({**cells[0].keys, "variant": "*"}, prompt="*")
     for cell in cells:
         padding = len(whole.samples)
-        for profile, entries in cell.statistics.items():
-            kept = whole.statistics.setdefault(profile, [])
+        for name, entries in cell.statistics.items():
+            kept = whole.statistics.setdefault(name, [])
             kept += [{}] * (padding - len(kept))
             kept += entries
-        for name in ("samples", "hashes", "clusters", "outcomes", "slices"):
-            getattr(whole, name).extend(getattr(cell, name))
+        for column in ("samples", "hashes", "clusters", "outcomes", "slices"):
+            getattr(whole, column).extend(getattr(cell, column))
     view = _View(whole, np.arange(len(whole.samples)), "all")
     common, scores = _common(task, view), []
     for profile in _profiles(task):
@@ -344,7 +353,7 @@ def _baselines(
         task = tasks[key[:3]]
         profiles = _profiles(task)
         cell_keys = {name: getattr(score, name) for name in CELL}
-        for name, rows in baseline_records(connection, cell_keys, task).items():
+        for name, rows in baseline_records(connection, cell_keys).items():
             keys = {**cell_keys, "model": name, "config": "", "variant": "", "images": "none"}
             cell = Cell(keys, prompt="none")
             for row in rows:

@@ -69,7 +69,9 @@ class Store:
         if not numbers:
             return 0, {}
         newest = max(numbers)
-        return int(newest.removeprefix(SNAPSHOT).removesuffix(".json")), json.loads(self.files.read(f"{table}/{newest}"))
+        return int(newest.removeprefix(SNAPSHOT).removesuffix(".json")), json.loads(
+            self.files.read(f"{table}/{newest}")
+        )
 
     def parts(self, table: str) -> list[str]:
         """Return the names of the table's parts and open files that count, from one listing."""

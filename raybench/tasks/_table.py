@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 from typing import Any
 
@@ -44,13 +44,12 @@ class TableOptions(Options):
     restricted: bool = False
 
 
-def table_samples(options: TableOptions, roles: Mapping[str, bool], choices: Sequence[str] = ()) -> Iterator[Sample]:
+def table_samples(options: TableOptions, roles: Mapping[str, bool]) -> Iterator[Sample]:
     """Yield a table's rows as samples.
 
     Args:
         options: the table and its columns.
         roles: role -> required; roles are id, question, answer, image, choices, answer_type.
-        choices: the closed list of answers of every row, if there is one.
 
     Raises:
         DataError: unknown roles, missing columns, blank or duplicate ids, no rows.
@@ -58,12 +57,11 @@ def table_samples(options: TableOptions, roles: Mapping[str, bool], choices: Seq
     unknown = sorted(set(options.columns) - set(roles))
     if unknown:
         raise DataError(f"columns: unknown role {unknown[0]!r}; allowed: {', '.join(roles)}")
-    dataset = options.dataset or PurePath(options.data).stem
     seen: set[str] = set()
     for number, row in enumerate(read_rows(options.data), 1):
         where = f"{options.data}, row {number}"
         given = {role: _value(row, role, required, options, where) for role, required in roles.items()}
-        sample = _sample(row, given, options, dataset, number, where, choices)
+        sample = _sample(row, given, options, number, where)
         if sample.id in seen:
             raise DataError(f"{where}: id {sample.id!r} stands twice; ids must be unique")
         seen.add(sample.id)
@@ -77,10 +75,7 @@ def _value(row: Row, role: str, required: bool, options: TableOptions, where: st
     return row.get(name)
 
 
-def _sample(
-    row: Row, given: Mapping[str, Any], options: TableOptions, dataset: str, number: int, where: str,
-    choices: Sequence[str],
-) -> Sample:  # fmt: skip
+def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: int, where: str) -> Sample:
     uris = [_image_path(str(item), options) for item in _items(given.get("image"))]
     sample_id = str(given["id"]).strip() if given.get("id") is not None else str(number - 1)
     if not sample_id:
@@ -91,12 +86,12 @@ def _sample(
     cluster = _text(column(row, options.cluster, f"{where} (cluster)")) if options.cluster else ""
     return Sample(
         id=sample_id,
-        dataset=dataset,
+        dataset=options.dataset or PurePath(options.data).stem,
         split=options.split,
         questions=(_text(given.get("question") or ""),),
         targets=(_text(given["answer"]),),
         images=tuple(ImageRef(uri) for uri in uris),
-        choices=tuple(str(item) for item in _items(given.get("choices"))) or tuple(choices),
+        choices=tuple(str(item) for item in _items(given.get("choices"))),
         cluster=cluster or (uris[0] if uris else sample_id),
         slices=slices,
         context={name: _text(column(row, name, f"{where} (context)")) for name in options.context},

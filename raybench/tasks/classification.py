@@ -1,12 +1,12 @@
 """Single-label classification on your own table.
 
-    tasks:
-      - task: classification
-        data: labels.csv             # columns id, image, answer
-        columns: {image: file, answer: finding}
-        labels: [normal, abnormal]
-        positive: abnormal           # the class that F1, sensitivity and specificity are about
-        cluster: patient_id
+tasks:
+  - task: classification
+    data: labels.csv             # columns id, image, answer
+    columns: {image: file, answer: finding}
+    labels: [normal, abnormal]
+    positive: abnormal           # the class that F1, sensitivity and specificity are about
+    cluster: patient_id
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Classification(Task):
         if options.positive is not None and options.positive not in options.labels:
             raise DataError(f"positive {options.positive!r} is none of labels: {', '.join(options.labels)}")
         roles = {"id": False, "question": False, "answer": True, "image": False}
-        for sample in table_samples(options, roles, options.labels):
+        for sample in table_samples(options, roles):
             target = folded.get(sample.targets[0].casefold())
             if target is None:
                 close = nearest(sample.targets[0], options.labels)
@@ -75,7 +75,10 @@ class Classification(Task):
                     + ", ".join(options.labels)
                 )
             question = sample.questions[0] or options.question
-            yield replace(sample, targets=(target,), questions=(question,), context={**sample.context, **self._positive()})
+            context = {**sample.context, **self._positive()}
+            yield replace(
+                sample, targets=(target,), questions=(question,), choices=tuple(options.labels), context=context
+            )
 
     def _positive(self) -> dict[str, str]:
         labels = self.options.labels
