@@ -131,5 +131,6 @@ def _quieten() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    for name in ("ray.data", "ray.data._internal"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    # What ends a stream is told once, by the ledger's reason.
+    for name in ("ray.data", "ray.data._internal", "ray.data.exceptions"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

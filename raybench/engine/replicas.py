@@ -22,7 +22,7 @@ from raybench import registry
 from raybench.engine.plan import PlannedModel
 from raybench.engine.resources import ledger_proxy
 from raybench.engine.stages import attempt_row, request, response_row, verdict_row
-from raybench.errors import EngineError, ModelError, UserError, one_line
+from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
 from raybench.spec import TaskSpec, open_plugin
@@ -39,7 +39,6 @@ class Work:
         stream: name in the ledger.
         table: "responses" or "verdicts".
         tasks: the run's tasks, to count refused and unparsed answers as they come.
-        protocol: judge protocol and its options, for verdicts.
     """
 
     stream: str
@@ -48,7 +47,6 @@ class Work:
     run_id: str
     table: str
     tasks: tuple[TaskSpec, ...] = ()
-    protocol: str = ""
 
 
 class Accounts(Protocol):
@@ -75,7 +73,7 @@ class Worker:
         store = Store(work.output)
         self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
         self._tasks: list[Task] = [_task(task) for task in work.tasks]
-        self._protocol: JudgeProtocol | None = _protocol(work.protocol) if work.protocol else None
+        self._protocols: dict[str, JudgeProtocol] = {}
         self._window = asyncio.Semaphore(backend.window)
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -99,8 +97,8 @@ class Worker:
             await self._answer_fresh([row for row in fresh if not row.get("error")])
             for key in self._not_durable(left["alone"]):
                 await self._send([by_key[key]])
-        except ModelError as error:
-            self._accounts.stop(self._work.stream, str(error))
+        except (RaybenchError, OSError, LookupError, TypeError, ValueError) as error:
+            self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
         self._accounts.release(list(by_key))
         return len(rows)
@@ -154,8 +152,10 @@ class Worker:
             self._fail(row, result)
             return
         run = {**self._stamp, "started_at": started, "batch_size": batch}
-        if self._protocol is not None:
-            found = verdict_row(row, self._protocol, result, run)
+        if self._work.table == "verdicts":
+            if row["protocol"] not in self._protocols:
+                self._protocols[row["protocol"]] = _protocol(row["protocol"])
+            found = verdict_row(row, self._protocols[row["protocol"]], result, run)
             outcome = str(found["status"])
         else:
             found = response_row(row, result, run)
