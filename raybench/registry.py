@@ -28,7 +28,7 @@ KINDS = {"tasks": "task", "models": "backend", "judges": "judge protocol", "metr
 
 @cache
 def _entry_points(kind: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"raybench.{kind}")}
+    return {point.name.replace("-", "_"): point for point in entry_points(group=f"raybench.{kind}")}
 
 
 @cache
@@ -48,8 +48,8 @@ def load(kind: str, name: str) -> Any:
         SpecError: the module names no `PLUGIN`.
     """
     stem = name.replace("-", "_")
-    if name in _entry_points(kind):
-        return _entry_points(kind)[name].load()
+    if stem in _entry_points(kind):
+        return _entry_points(kind)[stem].load()
     if stem not in names(kind):
         raise UnknownNameError(KINDS[kind], name, names(kind))
     module = importlib.import_module(f"raybench.{kind}.{stem}")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,8 +164,13 @@ def model_entry(entry: str | Mapping[str, Any], role: str) -> dict[str, Any]:
     name = str(entry.get("name", ""))
     if "backend" in entry or not name:
         return dict(entry)
+    misspelt = next(
+        (key for key in entry if key not in ModelSpec.model_fields and nearest(str(key), ["backend"])), None
+    )
+    if misspelt is not None:
+        raise SpecError(f"{role} {name!r}: unknown key {misspelt!r} (did you mean 'backend'?)")
     if name in known:
-        return {**known[name], **entry}
+        return {**deepcopy(known[name]), **entry}
     folder = Path(expand_path(name))
     if folder.is_dir():
         return {"backend": "hf", "model": str(folder), **entry, "name": folder.name}
@@ -189,9 +195,11 @@ def with_entries(document: Mapping[str, Any]) -> dict[str, Any]:
             entries = [entries]
         if isinstance(entries, Sequence):
             document[field] = [model_entry(e, role) if isinstance(e, str | Mapping) else e for e in entries]
-    if isinstance(document.get("tasks"), Sequence) and not isinstance(document["tasks"], str):
+    if isinstance(document.get("tasks"), str | Mapping):
+        document["tasks"] = [document["tasks"]]
+    if isinstance(document.get("tasks"), Sequence):
         document["tasks"] = [{"task": t} if isinstance(t, str) else t for t in document["tasks"]]
-    return {key: value for key, value in document.items() if value != [] or key == "tasks"}
+    return {key: value for key, value in document.items() if value != [] or key not in ("models", "judges")}
 
 
 def as_yaml(document: Mapping[str, Any]) -> str:
@@ -216,6 +224,17 @@ def build(document: Mapping[str, Any], where: str = "spec", validate_plugins: bo
     return spec
 
 
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice is an error, not silently the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def read(path: str | Path) -> dict[str, Any]:
     """Return the document of a YAML spec file.
 
@@ -223,7 +242,7 @@ def read(path: str | Path) -> dict[str, Any]:
         SpecError: the file is missing, is no YAML, or holds no mapping.
     """
     try:
-        document = yaml.safe_load(Path(path).read_text("utf-8"))
+        document = yaml.load(Path(path).read_text("utf-8"), _Loader)
     except FileNotFoundError:
         raise SpecError(f"no spec file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -241,6 +260,7 @@ def apply_settings(document: dict[str, Any], settings: Sequence[str]) -> dict[st
     >>> apply_settings({"models": [{"name": "a"}]}, ["models.0.gpus=1"])
     {'models': [{'name': 'a', 'gpus': 1}]}
     """
+    document = deepcopy(document)
     for setting in settings:
         key, found, text = setting.partition("=")
         if not found or not key:
@@ -258,8 +278,8 @@ def _assign(place: Any, keys: list[str], value: Any) -> None:
             place = place[int(key)]
         else:
             place = place.setdefault(key, [] if keys[depth + 1].isdigit() else {})
-        if isinstance(place, str):
-            raise TypeError("a bare name has no keys")
+        if not isinstance(place, list | dict):
+            raise TypeError("a bare value has no keys")
     if isinstance(place, list):
         place[int(keys[-1])] = value
     else:
@@ -297,11 +317,20 @@ def _validate_plugins(spec: RunSpec, where: str) -> None:
     for field, entries in (("models", spec.models), ("judges", spec.judges)):
         for i, entry in enumerate(entries):
             plugin = registry.load("models", entry.backend)
-            plugin_options(plugin, entry.options, f"{where}: {field}[{i}] ({entry.name})", type(entry))
+            place = f"{where}: {field}[{i}] ({entry.name})"
+            plugin_options(plugin, entry.options, place, type(entry))
+            _check_generation(entry, place)
         _check_names(entries, f"{where}: {field}")
     for judge in spec.judges:
         if judge.protocol:
             registry.load("judges", judge.protocol)
+
+
+def _check_generation(entry: ModelSpec, where: str) -> None:
+    try:
+        Generation.model_validate(entry.generation)
+    except ValidationError as error:
+        raise SpecError(f"{where} generation: {_sentence(error, Generation)}") from None
 
 
 def _check_names(entries: Sequence[ModelSpec], where: str) -> None:
@@ -326,18 +355,24 @@ def _sentence(error: ValidationError, *models: type[BaseModel]) -> str:
     # A misspelt key also leaves the right one missing: name the misspelling.
     problem = min(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
     *place, key = problem["loc"] or ("",)
-    at = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in place).lstrip(".")
+    at = _path(place)
     if problem["type"] == "extra_forbidden":
         allowed = [field for model in models for field in _fields(model, place)]
         inside = f" in {at}" if at else ""
         return f"unknown key {key!r}{inside}{nearest(str(key), allowed)}; allowed: {', '.join(allowed)}"
-    at = ".".join(part for part in (at, str(key)) if part)
+    at = _path([*place, key])
     if problem["type"] == "missing":
         return f"{at} is missing{_misspelt(problem, str(key))}"
     message = problem["msg"].removeprefix("Value error, ")
     given = problem.get("input")
     shown = f", not {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return f"{at}: {message}{shown}"
+    return f"{at}: {message}{shown}" if at else f"{message}{shown}"
+
+
+def _path(location: Sequence[Any]) -> str:
+    """A place as it would be written: models[0].replicas (without the type names that pydantic adds for unions)."""
+    kept = [part for part in location if isinstance(part, int) or (str(part).isidentifier() and part != "str")]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in kept).lstrip(".")
 
 
 def _misspelt(problem: Any, key: str) -> str:

@@ -38,17 +38,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: str, titl
     return "\n".join([*([title] if title else []), shown[0], rule, *shown[1:]]) + "\n"
 
 
+_LATEX = str.maketrans({
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
+    ">": r"\textgreater{}", **{mark: f"\\{mark}" for mark in "&%_#${}"},
+})  # fmt: skip
+
+
 def _latex(text: str) -> str:
-    for raw, escaped in (
-        ("\\", r"\textbackslash "),
-        ("&", r"\&"),
-        ("%", r"\%"),
-        ("_", r"\_"),
-        ("#", r"\#"),
-        ("$", r"\$"),
-    ):
-        text = text.replace(raw, escaped)
-    return text
+    return text.translate(_LATEX)
 
 
 def _percent(value: float | None, unit: str = "fraction") -> str:
@@ -136,7 +133,7 @@ def _notes(board: Board) -> list[str]:
         notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
     flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
     notes += [f"flag: {flag}" for flag in flags]
-    short = [line for line in board.lines if (line.headline.get("coverage") or 1) < 1]
+    short = [line for line in board.lines if line.headline["coverage"] is not None and line.headline["coverage"] < 1]
     notes += [f"{line.model}: coverage {line.headline['coverage']:.1%} (failed rows are not scored)" for line in short]
     return notes
 

@@ -29,7 +29,7 @@ def _split(name: str, revision: str | None, split: str) -> Any:
         raise DataError("reading the hub needs the extra: pip install 'raybench[hf]'") from error
     try:
         table = datasets.load_dataset(name, revision=revision, split=split)
-    except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as error:
         raise DataError(
             f"cannot load data set {name} (split {split}) from the hub or its cache: {one_line(error)}"
         ) from error

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import warnings
+import zlib
 from typing import Any
 
 import fsspec
@@ -25,6 +27,11 @@ __all__ = ["PREPROCESSING", "fingerprint", "open_image", "read_bytes", "sha256"]
 #: Names what happens to an image between file and model; part of every content key.
 PREPROCESSING = "original-v1"
 
+#: What PIL's readers raise on broken files.
+_UNDECODABLE = (
+    OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error,
+    Image.DecompressionBombError, Image.DecompressionBombWarning,
+)  # fmt: skip
 _PASS_THROUGH = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
 
 
@@ -41,6 +48,8 @@ def read_bytes(uri: str) -> bytes:
             return bytes(file.read())
     except OSError as error:
         raise DataError(f"cannot read image {uri}: {error.strerror or type(error).__name__}") from error
+    except (ImportError, ValueError) as error:  # no filesystem for this kind of URL
+        raise DataError(f"cannot read image {uri}: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -55,7 +64,7 @@ def fingerprint(uri: str) -> list[Any] | None:
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
         info = filesystem.info(path)
-    except OSError:
+    except (OSError, ImportError, ValueError):
         return None
     changed = info.get("mtime") or info.get("ETag") or info.get("LastModified")
     return None if changed is None else [info.get("size"), str(changed)]
@@ -87,7 +96,7 @@ def open_image(uri: str, pixels: bool) -> Row:
                 if not pixels and kind in _PASS_THROUGH:
                     return _row(data, _PASS_THROUGH[kind], width, height)
                 decoded = _rgb(image)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except _UNDECODABLE as error:
         raise DataError(f"cannot decode image {uri}: {error}") from error
     if pixels:
         return _row(np.asarray(decoded).tobytes(), "image/x-rgb8", *decoded.size)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import IO, Any
 
 import fsspec
@@ -30,9 +31,10 @@ def read_rows(path: str) -> Iterator[Row]:
     Raises:
         DataError: the file is missing, empty, of an unknown type, or malformed (names the line).
     """
-    suffix = path.rsplit(".", 1)[-1].lower()
+    suffix = PurePath(path).suffix.removeprefix(".").lower()
     if suffix not in _READERS:
-        raise DataError(f"{path}: cannot read .{suffix} files; allowed: {', '.join(sorted(_READERS))}")
+        kind = f".{suffix} files" if suffix else "a file without a suffix"
+        raise DataError(f"{path}: cannot read {kind}; allowed: {', '.join(sorted(_READERS))}")
     mode = "rb" if suffix == "parquet" else "r"
     options = {} if mode == "rb" else {"encoding": "utf-8-sig", "newline": ""}
     found = False
@@ -47,8 +49,10 @@ def read_rows(path: str) -> Iterator[Row]:
         raise DataError(f"{path} is a folder; give the file") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text: {error}") from None
-    except (csv.Error, pa.ArrowInvalid) as error:
-        raise DataError(f"{path} is malformed: {error}") from None
+    except (csv.Error, pa.ArrowException) as error:
+        raise DataError(f"{path} is malformed: {' '.join(str(error).split())}") from None
+    except (OSError, ImportError) as error:  # no permission, or no filesystem for this kind of URL
+        raise DataError(f"cannot read {path}: {error}") from None
     if not found:
         raise DataError(f"{path} holds no rows")
 
@@ -66,6 +70,10 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
 
 def _csv(file: IO[str], path: str, delimiter: str = ",") -> Iterator[Row]:
     reader = csv.DictReader(file, delimiter=delimiter)
+    header = reader.fieldnames or ()
+    twice = sorted({name for name in header if list(header).count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
     for row in reader:
         if None in row or None in row.values():
             raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")

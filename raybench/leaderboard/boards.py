@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -113,7 +114,10 @@ _SCORE_FIELDS = (
 
 
 def boards(store: Store, task: str | None = None, reported: bool = False) -> list[Board]:
-    """Return one board for each (task, data set, split), models ranked by the headline."""
+    """Return one board for each (task, data set, split), models ranked by the headline.
+
+    A model without a single scored row stands last, with no value.
+    """
     rows = [row for row in score_rows(store, task, reported) if row["slice"] == "all"]
     out = []
     with store.connect(("records", "scores")) as connection:
@@ -127,8 +131,7 @@ def boards(store: Store, task: str | None = None, reported: bool = False) -> lis
 
 
 def _board(key: tuple[str, str, str], rows: Sequence[Row]) -> Board:
-    headline = next(row for row in rows if row["headline"])
-    metric = (headline["profile"], headline["metric"])
+    metric: tuple[str, str] = registry.load("tasks", key[0]).headline
     lines: dict[tuple[str, ...], Line] = {}
     for row in rows:
         cell = tuple(str(row[name]) for name in (*CELL, "sample_set"))
@@ -137,16 +140,39 @@ def _board(key: tuple[str, str, str], rows: Sequence[Row]) -> Board:
         line.scores[name, row["metric"]] = row
         if (row["profile"], row["metric"]) == metric:
             line.headline = row
+        elif not line.headline and row["kind"] == "system":
+            nothing = dict.fromkeys(("value", "low", "high")) | {"n": 0, "n_clusters": 0, "flags": []}
+            line.headline = {**row, **nothing, "profile": metric[0], "metric": metric[1]}
     kept = [line for line in lines.values() if line.headline]
-    sign = -1 if headline["higher_is_better"] else 1
-    kept.sort(key=lambda line: (line.kind != "system", sign * line.headline["value"], line.model))
-    sizes = [line.headline["n"] for line in kept if line.kind == "system"]
-    sets = {line.headline["sample_set"] for line in kept if line.kind == "system" and line.headline["n"] == max(sizes)}
+    sign = -1 if _metric(metric).higher_is_better else 1
+    kept.sort(
+        key=lambda line: (
+            line.kind != "system",
+            line.headline["n"] == 0,
+            sign * (line.headline["value"] or 0),
+            line.model,
+        )
+    )
+    ranked, n = _ranked_set(kept)
     for line in kept:
-        line.partial = line.headline["sample_set"] not in sets
+        line.partial = line.headline["sample_set"] != ranked or line.headline["value"] is None
     kept = [line for line in kept if line.kind == "system" or not line.partial]
-    n = max(sizes)
     return Board(*key, metric, kept, _columns(kept, metric), mde(n, 0.2) if n else None)
+
+
+def _ranked_set(lines: Sequence[Line]) -> tuple[str, int]:
+    """Return the sample set that is ranked and its n: the largest; of equally large ones the one most lines share."""
+    systems = [line.headline for line in lines if line.kind == "system"]
+    heads = [head for head in systems if head["variant"] != "*"] or systems
+    shared = Counter(head["sample_set"] for head in heads)
+    best = max(heads, key=lambda head: (head["n"], shared[head["sample_set"]], head["sample_set"]))
+    return best["sample_set"], best["n"]
+
+
+def _metric(name: tuple[str, str]) -> MetricDef:
+    profile, metric = name
+    found: MetricDef = next(each for each in registry.load("metrics", profile).metrics if each.name == metric)
+    return found
 
 
 def _label(row: Row, rows: Sequence[Row]) -> str:
@@ -176,8 +202,7 @@ def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
     lines = [
         line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"
     ]
-    profile = registry.load("metrics", board.metric[0])
-    metric: MetricDef = next(metric for metric in profile.metrics if metric.name == board.metric[1])
+    metric = _metric(board.metric)
     found = {id(line): hits(connection, line.headline, board.metric[0], metric) for line in lines}
     pairs = list(combinations(lines, 2))
     tests = []

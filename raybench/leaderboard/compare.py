@@ -35,7 +35,7 @@ class Comparison:
     """One metric of one task, A less B.
 
     Attributes:
-        only: samples that one of the two lacks (failed or never planned), left out.
+        only: samples left out: one of the two lacks them (failed or never planned) or has them with another label.
         mde: smallest difference found with 80 % power at the discordance seen, as a fraction.
         flips: filled in for the headline metric.
     """
@@ -64,7 +64,12 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
     """
     with store.connect(("records", "scores")) as connection:
         sql = f"SELECT DISTINCT {', '.join(CELL)} FROM records ORDER BY ALL"
-        cells = [cell for cell in stream(connection, sql) if task in (None, cell["task"])]
+        cells = list(stream(connection, sql))
+        tasks = sorted({cell["task"] for cell in cells})
+        if task is not None and task not in tasks:
+            listed = ", ".join(tasks) or "none"
+            raise StoreError(f"{store.name} has no records of task {task!r}{nearest(task, tasks)}; it has: {listed}")
+        cells = [cell for cell in cells if task in (None, cell["task"])]
         known = sorted({cell["model"] for cell in cells})
         for model in (model_a, model_b):
             if model not in known:
@@ -101,7 +106,7 @@ def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> lis
             out.append(Comparison(
                 a["task"], a["dataset"], a["split"], a["variant"], a["images"], name, metric.name, headline,
                 float(values_a.mean()), float(values_b.mean()), difference,
-                only=len(side_a.value.keys() ^ side_b.value.keys()),
+                only=len(side_a.value.keys() | side_b.value.keys()) - len(shared),
                 mde=mde(len(shared), discordance) if discordance else None,
                 flips=_flips(a, b, side_a.rows, side_b.rows, (shared, values_a, values_b)) if headline else [],
             ))  # fmt: skip

@@ -44,7 +44,14 @@ def hits(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], profile
 
 
 def paired(a: Hits, b: Hits) -> tuple[list[str], Array, Array, Array]:
-    """Return (shared samples, hits of a, hits of b, clusters) in one order."""
-    shared = sorted(a.value.keys() & b.value.keys())
+    """Return (shared samples, hits of a, hits of b, clusters) in one order.
+
+    A sample is shared where both were graded on the same content: not across a corrected label.
+    """
+    shared = sorted(
+        sample
+        for sample in a.value.keys() & b.value.keys()
+        if a.rows[sample]["sample_hash"] == b.rows[sample]["sample_hash"]
+    )
     values_a, values_b = (np.asarray([side.value[sample] for sample in shared], dtype=float) for side in (a, b))
     return shared, values_a, values_b, np.asarray([a.cluster[sample] for sample in shared], dtype=object).astype(str)

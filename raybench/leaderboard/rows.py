@@ -35,17 +35,18 @@ def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit:
             connection.sql(sql, params=[task, model, outcome, outcome, limit]).to_arrow_table().to_pylist()
         )
         found = connection.sql(
-            "SELECT sample, dataset, judge, protocol, label, status, label_probs, decided_by, candidate FROM verdicts"
-            " WHERE task = ? AND list_contains(?, sample)",
-            params=[task, [row["sample"] for row in rows]],
+            "SELECT question, reference, candidate, judge, protocol, label, status, label_probs, decided_by"
+            " FROM verdicts WHERE candidate IN (SELECT unnest(?::VARCHAR[])) ORDER BY judge, protocol",
+            params=[[row["text"] or "" for row in rows]],
         )
         verdicts = found.to_arrow_table().to_pylist()
     for row in rows:
         row["image_uris"] = [image["uri"] for image in json.loads(row.pop("image_refs") or "[]")]
         row["verdicts"] = [
             verdict for verdict in verdicts
-            if (verdict["sample"], verdict["dataset"]) == (row["sample"], row["dataset"])
-            and verdict["candidate"] == row["text"]
+            if row["outcome"] != "failed"  # identical items are judged once, under the first sample that has them
+            and (verdict["question"], verdict["reference"], verdict["candidate"])
+            == (row["question"], row["target"], row["text"] or "")
         ]  # fmt: skip
     return rows
 

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
 from typing import ClassVar
 
+from raybench.data.images import fingerprint
 from raybench.data.tables import read_rows
 from raybench.errors import DataError, nearest
 from raybench.interfaces import Backend, Capabilities, Options
@@ -66,18 +67,23 @@ class Imported(Backend):
                 yield row["id"], Response(text)
 
 
-@lru_cache(maxsize=4)
 def read_answers(path: str, text_field: str | None = None, id_field: str | None = None) -> dict[str, str]:
-    """Return id -> text of a file of answers.
+    """Return id -> text of a file of answers; read again only when the file has changed.
 
     Raises:
         DataError: no such file or column, no rows, several text columns, blank or duplicate ids.
     """
+    return _read(path, text_field, id_field, str(fingerprint(path)))
+
+
+@lru_cache(maxsize=4)
+def _read(path: str, text_field: str | None, id_field: str | None, _stamp: str) -> dict[str, str]:
     answers: dict[str, str] = {}
     twice: Counter[str] = Counter()
     for number, row in enumerate(read_rows(path), 1):
         where = f"{path}, row {number}"
-        key = str(row[_field(row, id_field, ID_FIELDS, "an id", "id_field", where)]).strip()
+        given = row[_field(row, id_field, ID_FIELDS, "an id", "id_field", where)]
+        key = "" if given is None else str(given).strip()
         text = row[_field(row, text_field, TEXT_FIELDS, "an answer", "--text-field", where)]
         if not key:
             raise DataError(f"{where}: blank id")

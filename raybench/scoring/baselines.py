@@ -21,7 +21,8 @@ _SQL = f"""
 SELECT u.key, u.sample, u.repeat, s.sample_hash, s.cluster, s.slices, s.questions, s.targets, s.choices, s.context
 FROM units u JOIN samples s USING (task, dataset, split, sample)
 SEMI JOIN all_responses r USING (key)
-WHERE {" AND ".join(f"u.{name} = ?" for name in CELL)} AND u.repeat = 0 ORDER BY s.ordinal, u.sample
+WHERE {" AND ".join(f"u.{name} = ?" for name in CELL)}
+QUALIFY row_number() OVER (PARTITION BY u.sample ORDER BY u.repeat) = 1 ORDER BY s.ordinal, u.sample
 """
 
 

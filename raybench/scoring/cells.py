@@ -31,6 +31,7 @@ from raybench.store import Store, new_id, stream
 __all__ = ["CONTRACT", "Cell", "grade", "score_store"]
 
 CONTRACT = "contract"
+_GROUP = tuple(name for name in CELL if name != "variant")
 _RECORD_ROWS = 8192
 #: A slice column with more values than this is an identifier, not a slice.
 _MAX_SLICE_VALUES = 100
@@ -75,39 +76,34 @@ def score_store(store: Store, cells: Collection[Row] | None = None) -> int:
     """Grade stored responses and write new records and scores; return the number of scores.
 
     Args:
-        cells: the cells to score (dicts with the cell columns); None for all.
+        cells: the cells to score (dicts with the cell columns), together with the
+            other prompt variants of the same model, whose mean they change; None for all.
     """
-    wanted = None if cells is None else {tuple(cell[name] for name in CELL) for cell in cells}
+    wanted = None if cells is None else {tuple(cell[name] for name in _GROUP) for cell in cells}
     generation = f"{time.time_ns():020d}-{new_id()[:8]}"
     scores: list[Score] = []
     with store.connect() as connection:
         tasks = _tasks(connection)
         rows = stream(connection, _ROWS_SQL)
-        parts = ("task", "dataset", "split", "model", "config", "images")
-        for _, group in groupby(rows, key=lambda row: tuple(row[name] for name in parts)):
-            scores += _score_group(store, connection, group, tasks, generation, wanted)
+        for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in _GROUP)):
+            # Units whose run was killed before it began have no task: the next run plans them again.
+            if key[:3] in tasks and (wanted is None or key in wanted):
+                scores += _score_group(store, connection, group, tasks[key[:3]], generation)
         scores += _baselines(connection, scores, tasks)
     store.write("scores", [{**asdict(score), "generation": generation} for score in scores])
     return len(scores)
 
 
 def _score_group(
-    store: Store, connection: duckdb.DuckDBPyConnection, rows: Iterator[Row], tasks: Mapping[Any, Task],
-    generation: str, wanted: set[tuple[Any, ...]] | None,
-) -> list[Score]:  # fmt: skip
+    store: Store, connection: duckdb.DuckDBPyConnection, rows: Iterator[Row], task: Task, generation: str
+) -> list[Score]:
     """Score the variants of one (task, model, config), and their mean if there are several."""
-    done: list[tuple[Task, Cell]] = []
-    for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in CELL)):
-        if wanted is not None and key not in wanted:
-            continue
-        task = tasks[key[0], key[1], key[2]]
-        done.append((task, _read_cell(store, dict(zip(CELL, key, strict=True)), group, task, generation)))
-    scores: list[Score] = []
-    for task, cell in done:
-        scores += _cell_scores(connection, task, cell)
-    if len(done) > 1:
-        scores += _variant_means(done[0][0], [cell for _, cell in done])
-    return scores
+    cells = [
+        _read_cell(store, dict(zip(CELL, key, strict=True)), group, task, generation)
+        for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in CELL))
+    ]
+    scores = [score for cell in cells for score in _cell_scores(connection, task, cell)]
+    return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
 
 def _tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Task]:
@@ -212,7 +208,7 @@ def _views(cell: Cell) -> list[_View]:
 
 def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) -> list[Score]:
     scores: list[Score] = []
-    judged = judge_columns(connection, cell.keys, cell.records)
+    judged = judge_columns(connection, cell.records)
     for view in _views(cell):
         if not len(view.rows):
             continue
@@ -252,16 +248,35 @@ def _columns(entries: Sequence[Mapping[str, float]], rows: Array) -> dict[str, A
     return {name: np.asarray([entries[i].get(name, 0.0) for i in rows], dtype=float) for name in names}
 
 
-def _within_samples(columns: Statistics, samples: Sequence[str], clusters: Sequence[str]) -> tuple[Statistics, Array]:
-    """Average repeats (and variants) within the sample; return columns and clusters, one entry a sample."""
-    names, first, inverse = np.unique(
-        np.asarray(samples, dtype=object).astype(str), return_index=True, return_inverse=True
-    )
-    if len(names) == len(samples):
-        return columns, np.asarray(clusters, dtype=object).astype(str)
-    counts = np.bincount(inverse)
-    averaged = {name: np.bincount(inverse, np.asarray(values)) / counts for name, values in columns.items()}
-    return averaged, np.asarray(clusters, dtype=object).astype(str)[first]
+@dataclass(frozen=True)
+class _Samples:
+    """Which rows are repeats (or variants) of one sample: averaged within it, so that each sample counts once."""
+
+    first: Array
+    inverse: Array
+
+    @classmethod
+    def of(cls, samples: Sequence[str]) -> _Samples:
+        names = np.asarray(samples, dtype=object).astype(str)
+        _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+        return cls(first, inverse.reshape(-1))
+
+    def mean(self, values: Array, over: Array) -> Array:
+        """Mean of each sample's values that are in the denominator; 0 where none is."""
+        k = len(self.first)
+        sums, counts = np.bincount(self.inverse, values * over, k), np.bincount(self.inverse, over, k)
+        return np.divide(sums, counts, out=np.zeros(k), where=counts > 0)
+
+    def columns(self, metric: MetricDef, columns: Statistics) -> Statistics:
+        """One entry a sample of the columns a metric reads."""
+        if len(self.first) == len(self.inverse):
+            return {name: np.asarray(values)[self.first] for name, values in columns.items()}
+        if metric.hit is None or metric.reduce is not None:
+            ones = np.ones(len(self.inverse))
+            return {name: self.mean(np.asarray(values), ones) for name, values in columns.items()}
+        over = np.asarray(columns[metric.over])
+        hits = self.mean(np.asarray(columns[metric.hit]), over)
+        return {metric.hit: hits, metric.over: self.mean((over > 0).astype(float), over)}
 
 
 def _metric_scores(
@@ -269,14 +284,14 @@ def _metric_scores(
 ) -> list[Score]:
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
-    samples, clusters = [view.cell.samples[i] for i in chosen], [view.cell.clusters[i] for i in chosen]
-    averaged, names = _within_samples(columns, samples, clusters)
+    samples = _Samples.of([view.cell.samples[i] for i in chosen])
+    clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)[samples.first]
     scores = []
     for metric in metrics:
-        if metric.over not in averaged:
+        if metric.over not in columns:
             continue
-        found = interval(metric, averaged, names)
-        if found.value is None:
+        found = interval(metric, samples.columns(metric, columns), clusters)
+        if found.value is None and not common.get("null_verdicts"):
             continue
         headline = (common["profile"], metric.name) == task.headline and view.slice == "all"
         signature = f"{common['signature']}|profile:{common['profile']}|metric:{metric.name}"
@@ -295,16 +310,25 @@ def _judge_scores(judge: JudgeColumns, view: _View, common: Row, task: Task) -> 
     nulls = int(columns["null"].sum())
     keys = {"judge": judge.judge, "protocol": judge.protocol, "profile": "judge", "null_verdicts": nulls}
     scores = _metric_scores(judge.metrics, columns, view, {**common, **keys}, task)
+    samples = _Samples.of([view.cell.samples[i] for i in scored])
     out = []
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
-        low, high = None, None
-        if metric.hit is not None:
-            hits, over = float(columns[metric.hit].sum()), float(columns[metric.over].sum())
-            low, high = null_bounds(hits, over, nulls)
+        low, high = _null_bounds(metric, columns, samples)
         fields = {**asdict(score), "bound_low": low, "bound_high": high, "flags": (*score.flags, "uncalibrated")}
         out.append(Score(**{**fields, "signature": f"{score.signature}|judge:{judge.judge}|template:{judge.template}"}))
     return out
+
+
+def _null_bounds(metric: MetricDef, columns: Statistics, samples: _Samples) -> tuple[float | None, float | None]:
+    """The metric if every null verdict were wrong, and if every one were right; averaged within the sample first."""
+    if metric.hit is None:
+        return None, None
+    over, null = np.asarray(columns[metric.over]), np.asarray(columns["null"])
+    asked, hits = over + null, np.asarray(columns[metric.hit]) * over
+    known, unknown = samples.mean(hits, asked).sum(), samples.mean(null, asked).sum()
+    counted = samples.mean(np.ones(len(asked)), asked).sum()
+    return null_bounds(float(known), float(counted - unknown), float(unknown))
 
 
 def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:

@@ -33,28 +33,36 @@ class JudgeColumns:
     columns: Mapping[str, Array]
 
 
-def judge_columns(
-    connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], records: Sequence[Row]
-) -> list[JudgeColumns]:
+def judge_columns(connection: duckdb.DuckDBPyConnection, records: Sequence[Row]) -> list[JudgeColumns]:
     """Return the statistics of every judge with a verdict on this cell's answers."""
-    sql = (
-        "SELECT judge, protocol, template, item, status, label, score, decided_by FROM verdicts"
-        " WHERE task = ? AND dataset = ? AND split = ?"
-    )
-    found: dict[tuple[str, str], dict[str, Row]] = {}
-    for row in stream(connection, sql, [cell["task"], cell["dataset"], cell["split"]]):
-        found.setdefault((row["judge"], row["protocol"]), {})[row["item"]] = row
     out = []
-    items: dict[str, list[Row | None]] = {}
-    for (judge, name), verdicts in sorted(found.items()):
+    for name in _protocols(connection):
         plugin = registry.load("judges", name)
         protocol: JudgeProtocol = plugin(plugin.Options())
-        items.setdefault(name, list(protocol.items(records)))
-        joined = [verdicts.get(item["item"]) if item else None for item in items[name]]
-        if any(joined):
-            columns = _columns(protocol, items[name], joined)
+        items = list(protocol.items(records))
+        for judge, verdicts in sorted(_verdicts(connection, name, items).items()):
+            joined = [verdicts.get(item["item"]) if item else None for item in items]
+            columns = _columns(protocol, items, joined)
             out.append(JudgeColumns(judge, name, protocol.template_hash, protocol.metrics(), columns))
-    return out
+    return sorted(out, key=lambda found: (found.judge, found.protocol))
+
+
+def _protocols(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row["protocol"] for row in stream(connection, "SELECT DISTINCT protocol FROM verdicts ORDER BY 1")]
+
+
+def _verdicts(
+    connection: duckdb.DuckDBPyConnection, protocol: str, items: Sequence[Row | None]
+) -> dict[str, dict[str, Row]]:
+    """Return judge -> item -> verdict; an item is judged once, whichever task or model had it first."""
+    sql = (
+        "SELECT judge, item, status, label, score, decided_by FROM verdicts"
+        " WHERE protocol = ? AND item IN (SELECT unnest(?::VARCHAR[]))"
+    )
+    found: dict[str, dict[str, Row]] = {}
+    for row in stream(connection, sql, [protocol, sorted({item["item"] for item in items if item})]):
+        found.setdefault(row["judge"], {})[row["item"]] = row
+    return found
 
 
 def _columns(protocol: JudgeProtocol, items: Sequence[Row | None], joined: Sequence[Row | None]) -> dict[str, Array]:

@@ -23,8 +23,8 @@ GRACE = timedelta(hours=1)
 #: the newest complete generation belong to a scoring that is still at work.
 _KEPT = {
     "samples": "samples", "units": "units", "responses": "all_responses", "attempts": "attempts",
-    "verdicts": "verdicts", "scores": "scores", "runs": "runs", "media": "media",
-    "records": "(SELECT DISTINCT r.* FROM raw_records r LEFT JOIN generations g"
+    "verdicts": "all_verdicts", "scores": "scores", "runs": "runs", "media": "media",
+    "records": "(SELECT DISTINCT r.* EXCLUDE (part) FROM raw_records r LEFT JOIN generations g"
     " ON (r.task, r.dataset, r.split, r.model, r.config, r.variant, r.images)"
     " = (g.task, g.dataset, g.split, g.model, g.config, g.variant, g.images)"
     " WHERE g.generation IS NULL OR r.generation >= g.generation)",
@@ -47,20 +47,19 @@ def compact(store: Store, min_parts: int = 2) -> dict[str, tuple[int, int]]:
 
 
 def _compact_table(store: Store, table: str, parts: list[str]) -> bool:
-    """Rewrite the given parts as one; False if another compaction was first."""
+    """Rewrite the given parts as one; False if another compaction was first.
+
+    Its part then stays as one more duplicate: a reader may have listed it already.
+    """
     number, snapshot = store.snapshot(table)
     name = f"{new_id()}.parquet"
-    with store.connect_parts({table: parts, **_needed(store, table)}) as connection:
-        columns = ", ".join(f'"{column}"' for column in TABLES[table].names)
-        with store.files.staged(f"{table}/{name}") as path:
-            sql = f"COPY (SELECT {columns} FROM {_KEPT[table]}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)"
-            connection.execute(sql)
+    read = {table: parts, **_needed(store, table)}
+    with store.connect_parts(read) as connection, store.files.staged(f"{table}/{name}") as path:
+        target = path.replace("'", "''")
+        connection.execute(f"COPY (SELECT * FROM {_KEPT[table]}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
     replaced = [old for old in snapshot.get("replaced", ()) if old in store.files.names(table)]
     content = {"number": number + 1, "at": now(), "replaced": sorted({*replaced, *parts})}
-    created = store.files.create(f"{table}/{SNAPSHOT}{number + 1:08d}.json", canonical_json(content).encode())
-    if not created:
-        store.files.delete(f"{table}/{name}")
-    return created
+    return store.files.create(f"{table}/{SNAPSHOT}{number + 1:08d}.json", canonical_json(content).encode())
 
 
 def _needed(store: Store, table: str) -> dict[str, list[str]]:

@@ -102,7 +102,10 @@ class Files:
         final = f"{self.root}/{name}"
         os.makedirs(os.path.dirname(final), exist_ok=True)
         temporary = self._temporary(final)
-        Path(temporary).write_bytes(data)
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         try:
             os.link(temporary, final)  # fails if it exists, and the file is whole from the start
         except FileExistsError:

@@ -114,7 +114,8 @@ class Store:
             try:
                 found = open_rows(self.files, table, name)
             except FileNotFoundError:
-                sealed.add(part)
+                if self.files.exists(f"{table}/{part}"):  # else it was an empty orphan
+                    sealed.add(part)
             else:
                 rows += [{**{key: row.get(key) for key in schema.names}, "part": part} for row in found]
         opened = pa.Table.from_pylist(rows, schema=schema.append(pa.field("part", pa.string())))

@@ -27,10 +27,12 @@ FROM units u JOIN all_responses r USING (key);
 CREATE VIEW attempts AS SELECT DISTINCT * EXCLUDE (part) FROM raw_attempts;
 
 -- The same call judged twice: the first wins. Another configuration of a judge of that name: the newest wins.
+CREATE VIEW all_verdicts AS
+SELECT * EXCLUDE (part) FROM raw_verdicts
+QUALIFY row_number() OVER (PARTITION BY key ORDER BY committed_at, part) = 1;
+
 CREATE VIEW verdicts AS
-SELECT * EXCLUDE (part) FROM (
-    SELECT * FROM raw_verdicts QUALIFY row_number() OVER (PARTITION BY key ORDER BY committed_at, part) = 1
-)
+SELECT * FROM all_verdicts
 QUALIFY row_number() OVER (PARTITION BY judge, protocol, item ORDER BY committed_at DESC, key) = 1;
 
 -- The newest complete generation of each cell; complete = its scores part exists.

@@ -58,7 +58,7 @@ class Writer:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Make one row durable; `committed_at` and the writer's stamp are added."""
-        full = {**row, **self._stamp, "committed_at": now()}
+        full = {key: _storable(value) for key, value in {**row, **self._stamp, "committed_at": now()}.items()}
         with self._lock:
             if not self._rows:
                 self._begin()
@@ -80,8 +80,11 @@ class Writer:
         if self._files.is_local:
             folder = f"{self._files.root}/{self._table}"
             os.makedirs(folder, exist_ok=True)
-            self._open = open(f"{folder}/{self._name}{OPEN_SUFFIX}", "w", encoding="utf-8")  # noqa: SIM115
+            # Locked before it has its name: nobody can take it for an orphan in between.
+            hidden = f"{folder}/.{self._name}.tmp"
+            self._open = open(hidden, "w", encoding="utf-8")  # noqa: SIM115
             fcntl.flock(self._open, fcntl.LOCK_EX)
+            os.rename(hidden, f"{folder}/{self._name}{OPEN_SUFFIX}")
 
     def _seal(self) -> None:
         if not self._rows:
@@ -97,6 +100,11 @@ class Writer:
             with self._lock:
                 if self._rows and time.monotonic() - self._since >= SEAL_SECONDS:
                     self._seal()
+
+
+def _storable(value: Any) -> Any:
+    """Return text with half surrogate pairs (a server's broken JSON escapes) replaced: no file can hold them."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
 
 
 def open_rows(files: Files, table: str, name: str) -> list[Row]:
@@ -126,6 +134,8 @@ def seal_orphans(files: Files, table: str) -> int:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue  # its writer lives
+            if os.fstat(handle.fileno()).st_nlink == 0:
+                continue  # sealed by its writer, or by another run, since it was listed
             rows = open_rows(files, table, name)
             if rows:
                 write_part(files, table, rows, name.removesuffix(OPEN_SUFFIX))

@@ -76,10 +76,14 @@ def _value(row: Row, role: str, required: bool, options: TableOptions, where: st
 
 
 def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: int, where: str) -> Sample:
-    uris = [_image_path(str(item), options) for item in _items(given.get("image"))]
-    sample_id = str(given["id"]).strip() if given.get("id") is not None else str(number - 1)
+    uris = [_image_path(item, options, where) for item in _items(given.get("image"))]
+    has_id = options.columns.get("id", "id") in row
+    sample_id = _text(given["id"]) if has_id else str(number - 1)
     if not sample_id:
         raise DataError(f"{where}: blank id")
+    target = _text(given["answer"])
+    if not target:
+        raise DataError(f"{where}: blank answer; every row needs the answer it is graded against")
     slices = {name: _text(column(row, name, f"{where} (slices)")) for name in options.slices}
     if given.get("answer_type"):
         slices["answer_type"] = _text(given["answer_type"]).lower()
@@ -89,7 +93,7 @@ def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: i
         dataset=options.dataset or PurePath(options.data).stem,
         split=options.split,
         questions=(_text(given.get("question") or ""),),
-        targets=(_text(given["answer"]),),
+        targets=(target,),
         images=tuple(ImageRef(uri) for uri in uris),
         choices=tuple(str(item) for item in _items(given.get("choices"))),
         cluster=cluster or (uris[0] if uris else sample_id),
@@ -114,6 +118,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _image_path(path: str, options: TableOptions) -> str:
+def _image_path(path: Any, options: TableOptions, where: str) -> str:
+    if not isinstance(path, str):
+        raise DataError(f"{where}: an image must be a path or a URL, not {type(path).__name__}")
     folder = options.images_dir if options.images_dir is not None else os.path.dirname(options.data)
     return path if "://" in path or os.path.isabs(path) else os.path.join(folder, path)

@@ -63,8 +63,16 @@ class Classification(Task):
         """
         options = self.options
         folded = {label.casefold(): label for label in options.labels}
-        if options.positive is not None and options.positive not in options.labels:
-            raise DataError(f"positive {options.positive!r} is none of labels: {', '.join(options.labels)}")
+        if len(folded) < len(options.labels):
+            raise DataError(f"labels stand twice (case does not count): {', '.join(options.labels)}")
+        for what, names in (
+            ("positive", [options.positive] if options.positive else []),
+            ("synonyms of", options.synonyms),
+        ):
+            for name in names:
+                if name not in options.labels:
+                    close = nearest(name, options.labels)
+                    raise DataError(f"{what} {name!r} is none of labels{close}: {', '.join(options.labels)}")
         roles = {"id": False, "question": False, "answer": True, "image": False}
         for sample in table_samples(options, roles):
             target = folded.get(sample.targets[0].casefold())

@@ -97,13 +97,15 @@ class VqaRad(Task):
         except DataError as error:
             raise DataError(f"no VQA-RAD: no `data` folder given and {error}; {_RECIPE}") from error
         for number, row in enumerate(rows):
-            answer = str(row["answer"]).strip()
+            where = f"{name}, row {number}"
+            answer = str(column(row, "answer", where)).strip()
+            column(row, "image", where)
             uri = hub.image_uri(name, "test", number, revision=revision)
             yield Sample(
                 id=f"test-{number}",
                 dataset="vqa_rad-hf",
                 split="test",
-                questions=(str(row["question"]).strip(),),
+                questions=(str(column(row, "question", where)).strip(),),
                 targets=(answer,),
                 images=(ImageRef(uri),),
                 cluster=sha256(hub.image_bytes(uri))[:16],
