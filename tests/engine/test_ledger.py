@@ -1,0 +1,91 @@
+"""The ledger's rules on a plain object."""
+
+from __future__ import annotations
+
+from raybench.engine.ledger import MAX_BARREN_DEATHS, MAX_SILENT_STARTS, Ledger
+
+
+def _ledger() -> Ledger:
+    ledger = Ledger()
+    ledger.open_stream("m", 10)
+    return ledger
+
+
+def test_a_fresh_block_is_all_fresh() -> None:
+    assert _ledger().claim(["a", "b"], "r") == {"fresh": ["a", "b"], "alone": [], "given_up": {}}
+
+
+def test_a_retried_block_leaves_out_what_is_durable_and_isolates_what_was_running() -> None:
+    ledger = _ledger()
+    ledger.claim(["a", "b", "c", "d"], "r")
+    ledger.sending("m", ["a", "b", "c"])
+    ledger.durable("m", [("a", "answered")])
+    assert ledger.claim(["a", "b", "c", "d"], "r") == {"fresh": ["d"], "alone": ["b", "c"], "given_up": {}}
+
+
+def test_a_row_that_kills_twice_is_given_up_with_the_reason() -> None:
+    ledger = _ledger()
+    for _ in range(2):
+        ledger.claim(["a", "b"], "r")
+        ledger.sending("m", ["a"])
+    ledger.dying("m", "r", "RuntimeError: boom")
+    left = ledger.claim(["a", "b"], "r")
+    assert left == {"fresh": ["b"], "alone": [], "given_up": {"a": "RuntimeError: boom"}}
+
+
+def test_a_finished_block_that_ray_runs_again_has_nothing_left() -> None:
+    ledger = _ledger()
+    ledger.claim(["a", "b"], "r")
+    ledger.sending("m", ["a", "b"])
+    ledger.durable("m", [("a", "answered"), ("b", "failed:http_500")])
+    ledger.release(["a", "b"])
+    assert ledger.claim(["a", "b"], "other") == {"fresh": [], "alone": [], "given_up": {}}
+
+
+def test_its_size_does_not_grow_with_finished_rows() -> None:
+    ledger = _ledger()
+    for block in range(50):
+        keys = [f"{block}-{i}" for i in range(100)]
+        ledger.claim(keys, "r")
+        ledger.sending("m", keys)
+        ledger.durable("m", [(key, "answered") for key in keys])
+        ledger.release(keys)
+    assert len(ledger._keys) == 0
+    assert len(ledger._released) == 50
+
+
+def test_a_replica_that_never_becomes_ready_is_stopped() -> None:
+    ledger = _ledger()
+    for _ in range(MAX_SILENT_STARTS):
+        assert ledger.starting("m", "r") == ""
+    assert "while loading" in ledger.starting("m", "r")
+    assert "while loading" in ledger.progress()["m"]["error"]
+
+
+def test_starts_that_become_ready_do_not_count_and_replicas_are_apart() -> None:
+    ledger = _ledger()
+    for _ in range(10):
+        assert ledger.starting("m", "r") == ""
+        ledger.ready("m", "r")
+    assert [ledger.starting("m", f"r{i}") for i in range(10)] == [""] * 10
+
+
+def test_an_engine_that_breaks_without_an_answer_between_is_stopped_and_one_that_answers_is_not() -> None:
+    ledger = _ledger()
+    for i in range(MAX_BARREN_DEATHS * 3):
+        ledger.dying("m", "r", "boom")
+        ledger.durable("m", [(str(i), "answered")])
+    assert ledger.progress()["m"]["error"] == ""
+    for _ in range(MAX_BARREN_DEATHS):
+        ledger.dying("m", "r", "boom")
+        ledger.durable("m", [("x", "failed:replica_died")])
+    assert "in a row" in ledger.progress()["m"]["error"]
+
+
+def test_progress_counts_outcomes_and_reasons() -> None:
+    ledger = _ledger()
+    ledger.sending("m", ["a", "b", "c"])
+    ledger.durable("m", [("a", "answered"), ("b", "refused"), ("c", "failed:timeout")])
+    state = ledger.progress()["m"]
+    assert state["counts"] == {"answered": 1, "refused": 1, "failed": 1}
+    assert state["reasons"] == {"timeout": 1}
