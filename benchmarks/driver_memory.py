@@ -41,7 +41,8 @@ def main() -> int:
     """Run both sizes, print the ratio, return 1 if it is over the budget."""
     (small, quick), (large, slow) = peak(SMALL), peak(LARGE)
     ratio = large / small
-    print(f"{SMALL} rows: {small / 2**20:.0f} MiB in {quick:.0f} s; {LARGE} rows: {large / 2**20:.0f} MiB in {slow:.0f} s")
+    for rows, size, seconds in ((SMALL, small, quick), (LARGE, large, slow)):
+        print(f"{rows} rows: {size / 2**20:.0f} MiB in {seconds:.0f} s")
     print(f"ratio {ratio:.3f} (budget {BUDGET})")
     return 0 if ratio <= BUDGET else 1
 

@@ -85,7 +85,8 @@ def faulty_spec(tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
     def make(path: Path, *, replicas: Any = 1, limit: int | None = None, **options: Any) -> dict[str, Any]:
         task: dict[str, Any] = {"task": "vqa", "data": str(path)} | ({"limit": limit} if limit else {})
-        model = {"name": "faulty", "backend": "faulty", "replicas": replicas, "log": str(tmp_path / "sent.log"), **options}
+        log = str(tmp_path / "sent.log")
+        model = {"name": "faulty", "backend": "faulty", "replicas": replicas, "log": log, **options}
         return {"output": str(tmp_path / "out"), "tasks": [task], "models": [model]}
 
     return make

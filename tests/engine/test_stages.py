@@ -27,7 +27,8 @@ def _task(path: Path) -> Any:
 
 def _model(**changes: Any) -> Row:
     sampling = {"temperature": 0.0, "top_p": 1.0, "max_tokens": 8, "seed": 0, "stop": []}
-    model = {"name": "m", "config": "c", "identity": {"backend": "hf", "revision": "1"}, "sampling": sampling, "nonce": ""}
+    identity = {"backend": "hf", "revision": "1"}
+    model = {"name": "m", "config": "c", "identity": identity, "sampling": sampling, "nonce": ""}
     return {**model, "extra": lambda _: {}, **changes}
 
 
@@ -139,7 +140,7 @@ def test_prompt_variants(table: Make) -> None:
 def test_identical_items_have_one_judge_key_and_rules_need_no_call() -> None:
     protocol = registry.load("judges", "reference_verdict")
     protocol = protocol(protocol.Options())
-    base = {"task": "t", "dataset": "d", "split": "s", "question": "Is it?", "target": "yes", "choices": [], "slices": "{}"}
+    base = {"task": "t", "dataset": "d", "split": "s", "question": "Is it?", "target": "yes", "choices": []}
     records = [
         {**base, "sample": "1", "model": "a", "outcome": "answered", "text": "no"},
         {**base, "sample": "2", "model": "b", "outcome": "answered", "text": "no"},
@@ -150,7 +151,8 @@ def test_identical_items_have_one_judge_key_and_rules_need_no_call() -> None:
     rows = list(judge_rows(records, protocol, judge))
     assert [row["sample"] for row in rows] == ["1", "2", "3"]
     assert rows[0]["key"] == rows[1]["key"] != rows[2]["key"]
-    assert [(row["decided"], row.get("label")) for row in rows] == [(False, None), (False, None), (True, "NOT_ATTEMPTED")]
+    labels = [(row["decided"], row.get("label")) for row in rows]
+    assert labels == [(False, None), (False, None), (True, "NOT_ATTEMPTED")]
     other = next(judge_rows(records, protocol, {**judge, "identity": {"model": "y"}}))
     assert other["key"] != rows[0]["key"]
     assert other["item"] == rows[0]["item"]

@@ -64,7 +64,7 @@ class Faulty(Backend):
     async def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
         for row in rows:
             self._log(row["sample"])
-        time.sleep(self.options.seconds * len(rows))
+        time.sleep(self.options.seconds * len(rows))  # noqa: ASYNC251 (a model that computes blocks)
         for row in rows:
             yield row["id"], self._answer(row)
 
