@@ -128,8 +128,9 @@ class Sample:
 
     @property
     def content_hash(self) -> str:
-        """Digest of everything but the image bytes; a corrected label changes it."""
-        return digest(asdict(self), 32)
+        """Digest of everything but where the images lie; a corrected label changes it, a moved folder does not."""
+        images = [{**asdict(image), "uri": ""} for image in self.images]
+        return digest({**asdict(self), "images": images}, 32)
 
     def to_row(self, task: str, ordinal: int) -> Row:
         """Return the sample as a row of the `samples` table (image hashes still empty)."""

@@ -173,7 +173,7 @@ def model_entry(entry: str | Mapping[str, Any], role: str) -> dict[str, Any]:
         return {**deepcopy(known[name]), **entry}
     folder = Path(expand_path(name))
     if folder.is_dir():
-        return {"backend": "hf", "model": str(folder), **entry, "name": folder.name}
+        return {"backend": "hf", "model": str(folder.resolve()), **entry, "name": folder.resolve().name}
     if name.count("/") == 1 and not name.startswith((".", "~", "/")):
         return {"backend": "hf", "model": name, **entry, "name": name.split("/")[1]}
     if "/" in name:
@@ -215,6 +215,11 @@ def build(document: Mapping[str, Any], where: str = "spec", validate_plugins: bo
         UnknownNameError: a task, backend, judge or protocol that does not exist.
     """
     document = with_entries(document)
+    for field in ("tasks", "models", "judges"):
+        if isinstance(entries := document.get(field), list):
+            document[field] = [expanded(entry) if isinstance(entry, Mapping) else entry for entry in entries]
+    if isinstance(output := document.get("output", "results"), str) and "://" not in output:
+        document["output"] = os.path.abspath(expand_path(output))
     try:
         spec = RunSpec.model_validate(document)
     except ValidationError as error:
@@ -298,16 +303,29 @@ def plugin_options(plugin: Any, options: Mapping[str, Any], where: str, common: 
         raise SpecError(f"{where}: {_sentence(error, plugin.Options, common)}") from None
 
 
+#: Plugin options that are paths, and those that are a path or an id of the hub.
+_PATHS, _PATHS_OR_IDS = ("data", "images_dir", "answers"), ("model", "adapter", "hub")
+
+
 def expanded(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return plugin options with ~ and $VARIABLES expanded in paths."""
-    paths = ("data", "images_dir", "answers", "adapter", "model", "hub")
-    return {key: expand_path(v) if key in paths and isinstance(v, str) else v for key, v in options.items()}
+    """Return options with ~ and $VARIABLES expanded in paths, and relative paths made absolute.
+
+    Workers on other nodes have another working directory, so this happens where the spec is read.
+    """
+    out = dict(options)
+    for key in (*_PATHS, *_PATHS_OR_IDS):
+        value = out.get(key)
+        if isinstance(value, str) and "://" not in value:
+            path = expand_path(value)
+            is_path = key in _PATHS or (os.sep in path and os.path.isdir(path))
+            out[key] = os.path.abspath(path) if is_path else path
+    return out
 
 
 def open_plugin(kind: str, name: str, entry: _Plugin) -> tuple[Any, Any]:
-    """Return the plugin class of an entry and its validated options, paths expanded."""
+    """Return the plugin class of an entry and its validated options."""
     plugin = registry.load(kind, name)
-    return plugin, plugin_options(plugin, expanded(entry.options), name, type(entry))
+    return plugin, plugin_options(plugin, entry.options, name, type(entry))
 
 
 def _validate_plugins(spec: RunSpec, where: str) -> None:

@@ -51,7 +51,7 @@ def read_rows(path: str) -> Iterator[Row]:
         raise DataError(f"{path} is not UTF-8 text: {error}") from None
     except (csv.Error, pa.ArrowException) as error:
         raise DataError(f"{path} is malformed: {' '.join(str(error).split())}") from None
-    except (OSError, ImportError) as error:  # no permission, or no filesystem for this kind of URL
+    except (OSError, ImportError, ValueError) as error:  # no permission, or no filesystem for this kind of URL
         raise DataError(f"cannot read {path}: {error}") from None
     if not found:
         raise DataError(f"{path} holds no rows")

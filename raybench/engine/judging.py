@@ -6,14 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import duckdb
 import pyarrow as pa
 
 from raybench import registry
-from raybench.engine.plan import CHUNK_ROWS, PlannedModel, block_rows, write_groups
+from raybench.engine.plan import CHUNK_ROWS, PlannedModel, block_rows, check_hosts, is_restricted, write_groups
 from raybench.engine.stages import judge_rows
 from raybench.errors import DataError
 from raybench.interfaces import JudgeProtocol
-from raybench.schema import TABLES, Row, digest
+from raybench.schema import CELL, TABLES, Row, digest
+from raybench.scoring import stored_tasks
 from raybench.spec import JudgeSpec, RunSpec
 from raybench.store import Store, stream
 
@@ -30,11 +32,17 @@ JUDGE_SCHEMA = pa.schema([
 
 @dataclass(frozen=True)
 class JudgeFilter:
-    """Which records are judged; None is all."""
+    """Which records are judged; None is all. `cells` are dicts with the cell columns."""
 
     task: str | None = None
     model: str | None = None
     cells: tuple[Row, ...] | None = None
+
+    def matches(self, cell: Row) -> bool:
+        """Whether a cell is among the chosen."""
+        named = self.task in (None, cell["task"]) and self.model in (None, cell["model"])
+        listed = self.cells is None or any(all(cell[name] == own[name] for name in CELL) for own in self.cells)
+        return named and listed
 
 
 def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: str) -> Row:
@@ -43,7 +51,7 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
     Items are ordered by question and reference, so that prefix caches hit.
 
     Returns:
-        {"file", "rows", "block_rows", "items", "decided"}: `rows` calls to make for `items` records.
+        {"file", "rows", "block_rows", "cells", "items", "decided"}: `rows` calls to make for `items` records.
 
     Raises:
         DataError: no stored record matches the filter.
@@ -51,18 +59,20 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
     store = Store(spec.output)
     name = f"runs/{run_id}/plan/judge-{digest(judge.spec.name, 12)}"
     counts = {"items": 0, "decided": 0}
-    with store.connect(("records", "scores", "verdicts")) as connection:
-        records = stream(connection, _records_sql(chosen), _parameters(chosen))
-        rows = _all_rows(records, judge, counts)
+    with store.connect(("records", "scores", "verdicts", "runs")) as connection:
+        cells = [cell for cell in stream(connection, _CELLS_SQL) if chosen.matches(cell)]
+        if not cells:
+            where = f"task {chosen.task or 'any'}, model {chosen.model or 'any'}"
+            raise DataError(f"{spec.output}: nothing to judge for {where}")
+        _check_restricted(spec, judge, connection, cells)
+        connection.register("chosen", pa.Table.from_pylist(cells))
+        connection.execute("CREATE TABLE cells AS SELECT * FROM chosen")
+        rows = _all_rows(stream(connection, _RECORDS_SQL), judge, counts)
         decided: list[Row] = []
         count = write_groups(store, f"{name}-all.parquet", _undecided(rows, decided), JUDGE_SCHEMA, CHUNK_ROWS)
-        if not counts["items"]:
-            raise DataError(
-                f"{spec.output}: nothing to judge for task {chosen.task or 'any'}, model {chosen.model or 'any'}"
-            )
         _write_decided(store, connection, decided, run_id)
         if not count:
-            return {"file": "", "rows": 0, "block_rows": 1, **counts}
+            return {"file": "", "rows": 0, "block_rows": 1, "cells": cells, **counts}
         source = store.files.url(f"{name}-all.parquet")
         sql = (
             f"SELECT * FROM read_parquet('{source}') j ANTI JOIN verdicts v USING (key)"
@@ -73,18 +83,24 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
         size = block_rows(missing, judge.spec.replicas[1])
         if missing:
             write_groups(store, f"{name}.parquet", stream(connection, sql), JUDGE_SCHEMA, size)
-    return {"file": f"{name}.parquet", "rows": missing, "block_rows": size, **counts}
+    return {"file": f"{name}.parquet", "rows": missing, "block_rows": size, "cells": cells, **counts}
 
 
-def _records_sql(chosen: JudgeFilter) -> str:
-    where = ["outcome <> 'failed'"]
-    where += ["task = ?"] if chosen.task else []
-    where += ["model = ?"] if chosen.model else []
-    return f"SELECT * FROM records WHERE {' AND '.join(where)} ORDER BY task, dataset, split, question, target"
+_CELLS_SQL = f"SELECT DISTINCT {', '.join(CELL)} FROM records WHERE outcome <> 'failed' ORDER BY ALL"
+_RECORDS_SQL = f"""
+SELECT r.* FROM records r SEMI JOIN cells c USING ({", ".join(CELL)})
+WHERE outcome <> 'failed' ORDER BY task, dataset, split, question, target
+"""
 
 
-def _parameters(chosen: JudgeFilter) -> list[str]:
-    return [value for value in (chosen.task, chosen.model) if value]
+def _check_restricted(
+    spec: RunSpec, judge: PlannedModel, connection: duckdb.DuckDBPyConnection, cells: Sequence[Row]
+) -> None:
+    """Text of a restricted task goes to local judges only, unless the spec names the host."""
+    tasks = stored_tasks(connection)
+    for cell in cells:
+        if is_restricted(tasks[cell["task"], cell["dataset"], cell["split"]]):
+            check_hosts(spec.model_copy(update={"judges": (judge.spec,), "models": ()}), cell["task"])
 
 
 def _all_rows(records: Iterator[Row], judge: PlannedModel, counts: dict[str, int]) -> Iterator[Row]:
@@ -122,12 +138,12 @@ def _undecided(rows: Iterator[Row], decided: list[Row]) -> Iterator[Row]:
             yield row
 
 
-def _write_decided(store: Store, connection: object, decided: Sequence[Row], run_id: str) -> None:
+def _write_decided(store: Store, connection: duckdb.DuckDBPyConnection, decided: Sequence[Row], run_id: str) -> None:
     """Commit the verdicts that a rule settled and that are not stored yet, each once."""
     distinct = {row["key"]: row for row in decided}
     if not distinct:
         return
-    known = {row["key"] for row in stream(connection, "SELECT DISTINCT key FROM verdicts")}  # type: ignore[arg-type]
+    known = {row["key"] for row in stream(connection, "SELECT DISTINCT key FROM verdicts")}
     names = TABLES["verdicts"].names
     fresh = [{name: row.get(name) for name in names} for key, row in distinct.items() if key not in known]
     store.write("verdicts", fresh, run_id=run_id)

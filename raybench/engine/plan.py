@@ -29,6 +29,8 @@ __all__ = [
     "CHUNK_ROWS",
     "PlannedModel",
     "block_rows",
+    "check_hosts",
+    "is_restricted",
     "list_samples",
     "open_task",
     "plan_chunk",
@@ -93,8 +95,8 @@ def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int]:
     """
     chosen = spec.tasks[index]
     task = open_task(chosen)
-    if task.restricted or getattr(task.options, "restricted", False):
-        _check_hosts(spec, chosen.task)
+    if is_restricted(task):
+        check_hosts(spec, chosen.task)
     store = Store(spec.output)
     rows = (sample.to_row(chosen.task, i) for i, sample in enumerate(task.samples()))
     name = f"runs/{run_id}/plan/samples-{index}.parquet"
@@ -217,8 +219,17 @@ def _model_row(spec: RunSpec, model: PlannedModel, task: Task, run_id: str) -> R
     }  # fmt: skip
 
 
-def _check_hosts(spec: RunSpec, task: str) -> None:
-    """Restricted text and images go to local hosts only, unless the spec names the host."""
+def is_restricted(task: Task) -> bool:
+    """Return whether a task's text and images must stay on local hosts, by its own word or its options'."""
+    return task.restricted or bool(getattr(task.options, "restricted", False))
+
+
+def check_hosts(spec: RunSpec, task: str) -> None:
+    """Let restricted text and images go to local hosts only, unless the spec names the host.
+
+    Raises:
+        PolicyError: a model, judge or result store is elsewhere.
+    """
     from urllib.parse import urlsplit
 
     allowed = {"localhost", "127.0.0.1", "::1", *spec.local_hosts, *spec.allow_remote}

@@ -100,6 +100,8 @@ class Worker:
         except (RaybenchError, OSError, LookupError, TypeError, ValueError) as error:
             self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
+        for writer in self._writers.values():
+            writer.flush()
         self._accounts.release(list(by_key))
         return len(rows)
 

@@ -24,7 +24,8 @@ def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]
     that take every CPU starve the tasks that feed them.
 
     Args:
-        address: "auto", "host:port" or "ray://..."; None or "local" starts one here.
+        address: "auto", "host:port" or "ray://..."; "local" starts one here. None is
+            RAY_ADDRESS where it is set (as in a submitted job), else "local".
     """
     if ray.is_initialized():
         yield
@@ -32,15 +33,16 @@ def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]
     quiet: Any = {"logging_level": logging.ERROR, "log_to_driver": False}
     # Ray's C++ side reports every lost worker on stderr; the ledger reports what matters of it.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
-        if address in (None, "local"):
+        if address == "local":
             actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)
             cpus = max(os.cpu_count() or 1, 2) + int(actors + 1)
             ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
         else:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise EngineError(f"cannot connect to Ray at {address or 'local'}: {error}") from error
+        raise EngineError(f"cannot connect to Ray at {address}: {error}") from error
     try:
         yield
     finally:

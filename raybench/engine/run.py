@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -91,7 +92,7 @@ def run(spec: RunSpec, address: str | None = None, show: Show | None = None, dry
         _raise_if_none_loaded(session, plan)
         _score(session, plan["cells"])
         for judge_model in judges:
-            _judge(session, judge_model, JudgeFilter())
+            _judge(session, judge_model, JudgeFilter(cells=tuple(plan["cells"])))
         _finish(session)
         return session.result
 
@@ -129,7 +130,8 @@ class _Session:
         """Append a row to the `runs` table."""
         row = {
             "run_id": self.run_id, "status": status, "at": now(),
-            "spec": canonical_json(self.spec.model_dump(mode="json")), "environment": canonical_json(_environment()),
+            "spec": _without_credentials(canonical_json(self.spec.model_dump(mode="json"))),
+            "environment": canonical_json(_environment()),
             "versions": canonical_json(_versions()), "git": _git(), "plan_digest": fields.get("plan_digest"),
             "cells": canonical_json(fields["cells"]) if "cells" in fields else None, "detail": fields.get("detail"),
         }  # fmt: skip
@@ -216,7 +218,7 @@ def _judge(session: _Session, model: PlannedModel, chosen: JudgeFilter, dry_run:
     changed = plan["rows"] or plan["decided"]
     if changed:
         session.progress.phase = "scoring"
-        call(_score_cells, session.spec.output, None)
+        call(_score_cells, session.spec.output, plan["cells"])
 
 
 def _finish(session: _Session) -> None:
@@ -286,6 +288,11 @@ def _unpinned(models: Sequence[PlannedModel], spec: RunSpec) -> list[str]:
         for model in models
         if not model.pinned and not spec.fresh
     ]
+
+
+def _without_credentials(text: str) -> str:
+    """A spec's text without user names and passwords inside URLs."""
+    return re.sub(r"(://)[^/@\s\"]+@", r"\1***@", text)
 
 
 def _environment() -> Row:

@@ -28,7 +28,7 @@ from raybench.stats.intervals import interval
 from raybench.stats.paired import null_bounds
 from raybench.store import Store, new_id, stream
 
-__all__ = ["CONTRACT", "Cell", "grade", "score_store"]
+__all__ = ["CONTRACT", "Cell", "grade", "score_store", "stored_tasks"]
 
 CONTRACT = "contract"
 _GROUP = tuple(name for name in CELL if name != "variant")
@@ -83,7 +83,7 @@ def score_store(store: Store, cells: Collection[Row] | None = None) -> int:
     generation = f"{time.time_ns():020d}-{new_id()[:8]}"
     scores: list[Score] = []
     with store.connect() as connection:
-        tasks = _tasks(connection)
+        tasks = stored_tasks(connection)
         rows = stream(connection, _ROWS_SQL)
         for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in _GROUP)):
             # Units whose run was killed before it began have no task: the next run plans them again.
@@ -106,8 +106,8 @@ def _score_group(
     return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
 
-def _tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Task]:
-    """The task of each (task, dataset, split), with the options of the newest run that planned it."""
+def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Task]:
+    """Return the task of each (task, dataset, split), with the options of the newest run that planned it."""
     found: dict[tuple[str, str, str], Task] = {}
     for run in stream(connection, "SELECT spec, cells FROM runs WHERE cells IS NOT NULL ORDER BY committed_at"):
         entries = json.loads(run["spec"])["tasks"]

@@ -69,6 +69,12 @@ class Writer:
             if len(self._rows) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
                 self._seal()
 
+    def flush(self) -> None:
+        """Make every row appended so far durable; on local disk each already is."""
+        if not self._files.is_local:
+            with self._lock:
+                self._seal()
+
     def close(self) -> None:
         """Seal what is open."""
         self._closed.set()

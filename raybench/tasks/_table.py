@@ -76,7 +76,7 @@ def _value(row: Row, role: str, required: bool, options: TableOptions, where: st
 
 
 def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: int, where: str) -> Sample:
-    uris = [_image_path(item, options, where) for item in _items(given.get("image"))]
+    images = _items(given.get("image"))
     has_id = options.columns.get("id", "id") in row
     sample_id = _text(given["id"]) if has_id else str(number - 1)
     if not sample_id:
@@ -94,9 +94,9 @@ def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: i
         split=options.split,
         questions=(_text(given.get("question") or ""),),
         targets=(target,),
-        images=tuple(ImageRef(uri) for uri in uris),
+        images=tuple(ImageRef(_image_path(item, options, where)) for item in images),
         choices=tuple(str(item) for item in _items(given.get("choices"))),
-        cluster=cluster or (uris[0] if uris else sample_id),
+        cluster=cluster or (str(images[0]) if images else sample_id),
         slices=slices,
         context={name: _text(column(row, name, f"{where} (context)")) for name in options.context},
     )
