@@ -26,7 +26,7 @@ from raybench.engine.progress import Progress
 from raybench.engine.replicas import Work
 from raybench.engine.resources import connected, remote_ledger
 from raybench.errors import SpecError, UserError
-from raybench.schema import Row, canonical_json
+from raybench.schema import CELL, Row, canonical_json
 from raybench.scoring import score_store
 from raybench.spec import RunSpec
 from raybench.store import Store, new_id, now
@@ -185,8 +185,16 @@ def _plan(session: _Session, models: Sequence[PlannedModel]) -> Row:
 def _score(session: _Session, cells: Sequence[Row]) -> None:
     """Score the run's cells, unless nothing has changed since they were scored."""
     session.progress.phase = "scoring"
-    if session.result.generated or session.result.reused or not _scored(session.store, cells, session.run_id):
-        call(_score_cells, session.spec.output, list(cells))
+    changed = bool(session.result.generated or session.result.reused)
+    call(_score_cells, session.spec.output, list(cells), None if changed else session.run_id)
+
+
+def _score_cells(output: str, cells: Sequence[Row], unless_planned_by: str | None = None) -> int:
+    """Score cells; with a run's id, only if its plan changed a sample or a unit, or a cell has no scores."""
+    store = Store(output)
+    if unless_planned_by is not None and _scored(store, cells, unless_planned_by):
+        return 0
+    return score_store(store, cells)
 
 
 def _scored(store: Store, cells: Sequence[Row], run_id: str) -> bool:
@@ -195,15 +203,9 @@ def _scored(store: Store, cells: Sequence[Row], run_id: str) -> bool:
         "SELECT 1 FROM raw_units WHERE run_id = ? UNION ALL SELECT 1 FROM raw_samples WHERE run_id = ? LIMIT 1",
         [run_id, run_id], ("units", "samples"),
     )  # fmt: skip
-    scored = store.query(
-        "SELECT DISTINCT task, dataset, split, model, config, variant, images FROM scores", (), ("scores",)
-    )
-    names = {tuple(row.values()) for row in scored}
-    return not changed and all(tuple(cell[name] for name in scored[0]) in names for cell in cells) if scored else False
-
-
-def _score_cells(output: str, cells: Sequence[Row] | None) -> int:
-    return score_store(Store(output), cells)
+    found = store.query(f"SELECT DISTINCT {', '.join(CELL)} FROM scores", (), ("scores",))
+    scored = {tuple(row[name] for name in CELL) for row in found}
+    return not changed and all(tuple(cell[name] for name in CELL) in scored for cell in cells)
 
 
 def _judge(session: _Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False) -> None:
@@ -222,53 +224,48 @@ def _judge(session: _Session, model: PlannedModel, chosen: JudgeFilter, dry_run:
 
 
 def _finish(session: _Session) -> None:
-    """Coverage and null verdicts decide the exit code; then many small parts become few."""
+    """Merge small parts; coverage and null verdicts decide the exit code."""
     spec, result = session.spec, session.result
     session.progress.phase = "finishing"
-    call(_compact, spec.output)
-    for row in session.store.query(_COVERAGE_SQL, (), ("records", "scores")):
-        cell = next((cell for cell in result.cells if all(cell[name] == row[name] for name in _CELL_NAMES)), None)
+    failed, nulls = call(_settle, spec.output, [judge.name for judge in spec.judges])
+    for row in failed:
+        cell = next((cell for cell in result.cells if all(cell[name] == row[name] for name in CELL)), None)
         if cell is None:
             continue
-        cell["failed"] = row["failed"]
-        coverage = 1 - row["failed"] / row["planned"]
+        cell["failed"], coverage = row["failed"], 1 - row["failed"] / row["planned"]
         if coverage < spec.min_coverage:
             result.problems.append(
                 f"{row['model']} on {row['task']} ({row['variant']}): {row['failed']} of {row['planned']} rows failed"
                 f" ({row['reasons']}); coverage {coverage:.1%} is under {spec.min_coverage:.1%};"
                 " run again to retry them"
             )
-    result.problems += _null_verdicts(session)
-    session.record("incomplete" if result.exit_code else "done", detail="; ".join(result.problems) or None)
-
-
-_CELL_NAMES = ("task", "dataset", "split", "model", "config", "variant", "images")
-_COVERAGE_SQL = f"""
-SELECT {", ".join(_CELL_NAMES)}, count(*) AS planned, count(*) FILTER (outcome = 'failed') AS failed,
-    string_agg(DISTINCT reason, ', ') FILTER (outcome = 'failed') AS reasons
-FROM records GROUP BY ALL
-"""
-
-
-def _null_verdicts(session: _Session) -> list[str]:
-    limit, problems = session.spec.max_null_verdicts, []
-    names = [judge.name for judge in session.spec.judges]
-    rows = session.store.query(
-        "SELECT DISTINCT task, model, judge, variant, null_verdicts, planned - failed AS judged FROM scores"
-        " WHERE judge IS NOT NULL AND slice = 'all' AND list_contains(?, judge)", [names], ("scores",),
-    )  # fmt: skip
-    for row in rows:
-        if row["judged"] and row["null_verdicts"] / row["judged"] > limit:
-            share = row["null_verdicts"] / row["judged"]
-            problems.append(
+    for row in nulls:
+        share, limit = row["null_verdicts"] / row["judged"], spec.max_null_verdicts
+        if share > limit:
+            result.problems.append(
                 f"judge {row['judge']} gave no verdict on {row['null_verdicts']} of {row['judged']} answers of"
                 f" {row['model']} on {row['task']} ({share:.1%}, over {limit:.1%})"
             )
-    return problems
+    session.record("incomplete" if result.exit_code else "done", detail="; ".join(result.problems) or None)
 
 
-def _compact(output: str) -> None:
-    compact(Store(output), min_parts=4)
+_FAILED_SQL = f"""
+SELECT {", ".join(CELL)}, count(*) AS planned, count(*) FILTER (outcome = 'failed') AS failed,
+    string_agg(DISTINCT reason, ', ') FILTER (outcome = 'failed') AS reasons
+FROM records GROUP BY ALL
+"""
+_NULLS_SQL = """
+SELECT DISTINCT task, model, judge, variant, null_verdicts, planned - failed AS judged FROM scores
+WHERE judge IS NOT NULL AND slice = 'all' AND planned > failed AND list_contains(?, judge)
+"""
+
+
+def _settle(output: str, judges: list[str]) -> tuple[list[Row], list[Row]]:
+    """Compact a folder; return each cell's failed rows, and the judges' null verdicts."""
+    store = Store(output)
+    compact(store, min_parts=4)
+    failed = store.query(_FAILED_SQL, (), ("records", "scores"))
+    return failed, store.query(_NULLS_SQL, [judges], ("scores",))
 
 
 def _raise_if_none_loaded(session: _Session, plan: Row) -> None:
