@@ -57,10 +57,10 @@ def test_an_image_is_found_by_its_reference(folder):
 def test_what_is_not_there_is_one_sentence(folder, tmp_path):
     with pytest.raises(DataError, match=r"^cannot load data set .* \(split train\)"):
         list(hub.read_split(folder, "train"))
-    with pytest.raises(DataError, match="^cannot load data set .*/nothing "):
+    with pytest.raises(DataError, match=r"^cannot load data set .*/nothing "):
         list(hub.read_split(str(tmp_path / "nothing"), "test"))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "test.parquet").write_text("no parquet")
-    with pytest.raises(DataError, match="^cannot load data set .*/broken ") as caught:
+    with pytest.raises(DataError, match=r"^cannot load data set .*/broken ") as caught:
         list(hub.read_split(str(tmp_path / "broken"), "test"))
     assert "\n" not in str(caught.value)

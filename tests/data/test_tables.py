@@ -28,7 +28,7 @@ def tables(tmp_path):
     found = {
         "csv": write(tmp_path, "a.csv", quoted),
         "csv with BOM and CRLF": write(tmp_path, "b.CSV", b"\xef\xbb\xbf" + quoted.replace("\n8", "\r\n8").encode()),
-        "tsv": write(tmp_path, "c.tsv", quoted.replace("id,label", "id\tlabel").replace("007,", "007\t").replace("8,", "8\t")),
+        "tsv": write(tmp_path, "c.tsv", quoted.replace("id,", "id\t").replace("007,", "007\t").replace("8,", "8\t")),
         "jsonl": write(tmp_path, "d.jsonl", "\n".join(json.dumps(row) for row in ROWS) + "\n\n"),
         "jsonl with BOM": write(tmp_path, "e.ndjson", "\ufeff" + "\n".join(json.dumps(row) for row in ROWS)),
         "json": write(tmp_path, "f.json", json.dumps(ROWS)),

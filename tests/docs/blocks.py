@@ -1,8 +1,8 @@
 """Fenced blocks of the documentation: found, run, and compared with what stands there.
 
-A `text` block right after a `bash` block is what that block's last command prints on stdout. In a `bash` block a line
-that starts with `raybench` runs in this process; whatever else stands there goes to bash. A comment
-`# exit code N` at the end of a command is checked; without one it must be 0.
+A `text` block right after a `bash` block is what that block's last command prints on stdout, with the working
+directory written as $PWD. In a `bash` block a line that starts with `raybench` runs in this process; whatever else
+stands there goes to bash. A comment `# exit code N` at the end of a command is checked; without one it must be 0.
 
 The README's tour starts Ray and a server, so it runs as one bash script instead (`tour`).
 
@@ -109,7 +109,12 @@ def outputs(page: str) -> Iterator[tuple[Block, str]]:
         if block.language == "bash":
             printed = _run(block.text)
             if after is not None and after.language == "text":
-                yield after, printed
+                yield after, _anywhere(printed)
+
+
+def _anywhere(printed: str) -> str:
+    """Return output with the working directory named $PWD."""
+    return printed.replace(os.getcwd(), "$PWD")
 
 
 def tour(page: str) -> Iterator[tuple[Block, str]]:
@@ -125,7 +130,7 @@ def tour(page: str) -> Iterator[tuple[Block, str]]:
         if block.language == "bash":
             last = next(printed)
         else:
-            yield block, last
+            yield block, _anywhere(last)
 
 
 def main() -> None:

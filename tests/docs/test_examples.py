@@ -39,7 +39,9 @@ def test_bring_your_own_data_prints_what_the_page_says(tmp_path: Path, monkeypat
     found = list(outputs(page("bring-your-own-data.md")))
     assert len(found) == 3
     for block, printed in found:
-        assert block.text == printed, "python -m tests.docs.blocks docs/bring-your-own-data.md puts the new output there"
+        assert block.text == printed, (
+            "python -m tests.docs.blocks docs/bring-your-own-data.md puts the new output there"
+        )
 
 
 def test_the_page_lists_every_option_and_every_prompt() -> None:
@@ -68,7 +70,7 @@ def test_results_explains_every_field_of_a_score() -> None:
     text = page("results.md")
     (example,) = [json.loads(block.text) for block in blocks(text, "json")]
     fields = list(schema.Score.__dataclass_fields__)
-    assert [*example["scores"][0]] and {*example["scores"][0]} == {*fields}
+    assert {*example["scores"][0]} == {*fields}
     assert example["schema_version"] == schema.SCHEMA_VERSION
     assert not [name for name in fields if f"`{name}`" not in text]
     assert not [outcome for outcome in schema.OUTCOMES if f"| `{outcome}` |" not in text]
@@ -153,7 +155,9 @@ def test_task_backend_and_metric_go_from_plan_to_board(built: spec.RunSpec) -> N
         "a": "both", "b": "left", "c": "both", "d": "left",
     }  # fmt: skip
     assert records["b"]["outcome"] == "answered"
-    scores = {(row["kind"], row["model"], row["metric"], row["slice"]): row for row in store.query("SELECT * FROM scores")}
+    scores = {
+        (row["kind"], row["model"], row["metric"], row["slice"]): row for row in store.query("SELECT * FROM scores")
+    }
     assert scores["system", "mine", "accuracy", "all"]["value"] == 2 / 4
     swaps = scores["system", "mine", "wrong_side_rate", "all"]
     assert (swaps["value"], swaps["n"], swaps["n_clusters"], swaps["higher_is_better"]) == (1 / 3, 3, 2, False)
@@ -171,7 +175,9 @@ def test_judge_protocol_asks_reads_and_scores(built: spec.RunSpec) -> None:
     plan = judge_todo(built, judge, JudgeFilter(), RUN)
     assert (plan["items"], plan["decided"]) == (4, 0)
     protocol = registry.load("judges", "same_side")(None)
-    rows = [row for group in range(-(-plan["rows"] // plan["block_rows"])) for row in read_group(store, plan["file"], group)]
+    rows = [
+        row for group in range(-(-plan["rows"] // plan["block_rows"])) for row in read_group(store, plan["file"], group)
+    ]
     assert "<<<CANDIDATE\nbilateral\nCANDIDATE>>>" in rows[0]["messages"].encode().decode("unicode_escape")
     backend, options = spec.open_plugin("models", "python_file", built.judges[0])
     answered = asyncio.run(_generate(backend(options), rows))
@@ -218,7 +224,11 @@ def _answer(store: Store, built: spec.RunSpec) -> None:
     cells, file = canonical_json(plan["cells"]), plan["todo"]["mine"]
     run = {"run_id": RUN, "status": "running", "at": now(), "spec": canonical_json(built.model_dump(mode="json"))}
     store.write("runs", [{**run, "cells": cells}])
-    rows = [load_images(row, pixels=False) for group in range(file["rows"]) for row in read_group(store, file["file"], group)]
+    rows = [
+        load_images(row, pixels=False)
+        for group in range(file["rows"])
+        for row in read_group(store, file["file"], group)
+    ]
     backend, options = spec.open_plugin("models", "python_file", built.models[0])
     answered = asyncio.run(_generate(backend(options), rows))
     good = [row for row in rows if isinstance(answered[row["key"]], Response)]
