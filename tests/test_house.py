@@ -47,6 +47,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "raybench/models/hf.py _guarded": "the per-row guard: processors and templates raise anything",
     "raybench/engine/replicas.py _send": "an engine that breaks ends its process; the ledger isolates the row",
     "raybench/engine/replicas.py _load": "a model that cannot load tells the ledger why, then raises",
+    "raybench/engine/resources.py _start": "ray.init raises plain Exception when a start times out",
     "raybench/engine/pipeline.py run_stream": "whatever ends one model's stream, other models go on",
 }
 #: Part of raybench -> why it may read the environment.

@@ -97,14 +97,15 @@ def report(result: RunResult) -> int:
     return result.exit_code
 
 
-def report_import(done: dict[str, Any], model: str, output: str) -> int:
+def report_import(done: dict[str, Any], model: str, output: str, min_coverage: float = 1.0) -> int:
     """Say what was imported and which ids did not fit; return the exit code."""
     _say(f"{done['answered']} answers imported as {model}")
     for word, ids in (("unknown (not in the task, left out)", done["unknown"]), ("missing (failed)", done["missing"])):
         if ids:
-            _say(f"{len(ids)} ids {word}, e.g. {ids[0]!r}")
+            _say(f"{len(ids)} {'id' if len(ids) == 1 else 'ids'} {word}, e.g. {ids[0]!r}")
     _say(f"raybench leaderboard {output}")
-    return 1 if done["missing"] else 0
+    planned = done["answered"] + len(done["missing"])
+    return 1 if done["answered"] < min_coverage * planned else 0
 
 
 def _say(text: str) -> None:

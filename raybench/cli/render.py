@@ -106,19 +106,13 @@ def _short(metric: str) -> str:
 
 
 def _line(line: Line, board: Board) -> list[str]:
-    rank = (
-        "-"
-        if line.ranks is None
-        else str(line.ranks[0])
-        if line.ranks[0] == line.ranks[1]
-        else "{}-{}".format(*line.ranks)
-    )
-    marks = {"baseline": " (baseline)", "reported": " (reported)"}.get(line.kind, " (partial)" if line.partial else "")
+    rank = "-".join(str(each) for each in sorted(set(line.ranks))) if line.ranks else "-"
     if line.kind == "reported":
+        marks = ", ".join(["reported", *line.headline["flags"]])
         shown = f"{_interval(line.headline)} {line.headline['metric']}"
-        rest = ["" for _ in board.columns]
-        flags = " ".join(line.headline["flags"])
-        return [f"{line.model}{marks}", rank, shown, *rest, str(line.headline["n"] or "-"), "", "", "", flags]
+        return [f"{line.model} ({marks})", rank, shown, *("" for _ in board.columns), str(line.headline["n"] or "-"),
+                "", "", "", ""]  # fmt: skip
+    marks = " (baseline)" if line.kind == "baseline" else " (partial)" if line.partial else ""
     others = [_percent(row["value"], row["unit"]) if (row := line.scores.get(key)) else "-" for key in board.columns]
     head = line.headline
     counts = [str(head[name]) for name in ("n", "n_clusters", "refused", "unparsed", "failed")]
@@ -188,6 +182,7 @@ def _comparison_row(item: Comparison) -> Row:
 def _flips_text(item: Comparison, models: tuple[str, str], limit: int) -> str:
     where, test = f"{item.task} ({item.dataset}, {item.variant})", item.difference
     lines = [f"\n{where}: {test.test} over {test.n_clusters} clusters"]
+    lines += [f"flag: {flag}" for flag in test.flags]
     if item.only:
         lines.append(f"{item.only} samples that only one of the two has a score for are left out")
     if item.mde is not None:
@@ -257,11 +252,12 @@ def checks(found: Sequence[Check]) -> str:
 def listing(kind: str) -> str:
     """Return the plugins (or catalogue entries) of a kind with one line each."""
     if kind in ("tasks", "metrics"):
-        rows = [[name, _first_line(registry.load(kind, name))] for name in registry.names(kind)]
-        return _plain(rows)
+        found = [(name, registry.load(kind, name)) for name in registry.names(kind)]
+        # A profile's own spelling is the one that scores carry.
+        return _plain([[getattr(each, "name", name), _first_line(each)] for name, each in found])
     entries = [entry for entry in registry.catalogue().values() if (entry.get("kind") == "judge") == (kind == "judges")]
     rows = [
-        [str(entry["name"]), f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip()]
+        [str(entry["name"]), _cut(f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip())]
         for entry in entries
     ]
     plugins = "judges" if kind == "judges" else "models"

@@ -52,8 +52,8 @@ def run(
         document["judges"] = [judge]
     document |= {key: value for key, value in (("output", output), ("reuse", reuse)) if value}
     document |= {"fresh": True} if fresh else {}
-    document = specs.with_entries(document)
-    built = specs.build(specs.apply_settings(document, settings or []), str(spec or "flags"))
+    document = specs.with_settings(document, settings or [])
+    built = specs.build(document, str(spec or "flags"))
     if spec is None:
         typer.echo(specs.as_yaml(document), err=True)
     from raybench.engine.run import run as run_spec
@@ -93,7 +93,7 @@ def import_(
     built = specs.build(document, "import")
     if judge is not None:
         specs.build({"judges": [judge]}, "--judge")
-    code = report_import(import_answers(built), model, output)
+    code = report_import(import_answers(built), model, output, built.min_coverage)
     if judge is not None:
         code = max(code, _judge(output, judge, (task, model), settings, address, dry_run=False))
     raise typer.Exit(code)
@@ -138,8 +138,7 @@ def _judge(
     from raybench.engine.judging import JudgeFilter
     from raybench.engine.run import judge as judge_folder
 
-    document = specs.with_entries({"output": folder, "judges": [name]})
-    built = specs.build(specs.apply_settings(document, settings or []), "--judge")
+    built = specs.build(specs.with_settings({"output": folder, "judges": [name]}, settings or []), "--judge")
     with live() as show:
         result = judge_folder(built, JudgeFilter(*chosen), address, show, dry_run)
     return report(result)

@@ -29,7 +29,7 @@ def list_(kind: Annotated[Kind, typer.Argument(help="What to list.", show_defaul
 def doctor(
     address: Annotated[str | None, typer.Option(help="Also connect to this Ray cluster.")] = None,
 ) -> None:
-    """Check this installation: versions, extras, CPUs, GPUs, hub access, credentials (names only)."""
+    """Check this installation: versions, extras, CPUs, GPUs, memory, credentials (names only)."""
     from raybench.cli import render
     from raybench.engine.doctor import examine
 

@@ -18,7 +18,6 @@ __all__ = ["Check", "examine"]
 _CORE = ("ray", "duckdb", "pyarrow", "numpy", "scipy", "pydantic", "openai")
 _EXTRAS = {
     "hf": ("torch", "transformers", "accelerate", "datasets"),
-    "vllm": ("vllm",),
     "medical": ("pycocotools", "pydicom", "nibabel"),
     "dashboard": ("starlette", "uvicorn"),
 }

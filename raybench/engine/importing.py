@@ -17,6 +17,8 @@ from raybench.store import Store, new_id, now
 
 __all__ = ["import_answers"]
 
+_PART_ROWS = 8192
+
 
 def import_answers(spec: RunSpec) -> Row:
     """Import the answers of a spec with one task and one `imported` model, and score them.
@@ -64,10 +66,11 @@ def _check_ids(ids: list[str], answers: dict[str, str], path: str) -> None:
 async def _write(store: Store, backend: object, file: Row, run_id: str) -> list[str]:
     """Write the answers not stored yet; return the ids without one."""
     missing = []
-    for group in range(-(-file["rows"] // file["block_rows"])):
+    found: dict[str, list[Row]] = {"responses": [], "attempts": []}
+    groups = -(-file["rows"] // file["block_rows"])
+    for group in range(groups):
         rows = read_group(store, file["file"], group)
         by_key = {row["key"]: row for row in rows}
-        found: dict[str, list[Row]] = {"responses": [], "attempts": []}
         async for key, result in backend.generate([request(row) for row in rows]):  # type: ignore[attr-defined]
             row = by_key[key]
             if isinstance(result, Failure):
@@ -77,5 +80,7 @@ async def _write(store: Store, backend: object, file: Row, run_id: str) -> list[
                 stamp = {"pinned": True, "node": platform.node(), "started_at": now()}
                 found["responses"].append(response_row(row, result, stamp))
         for table, written in found.items():
-            store.write(table, written, run_id=run_id)
+            if group == groups - 1 or len(written) >= _PART_ROWS:
+                store.write(table, written, run_id=run_id)
+                found[table] = []
     return missing

@@ -17,7 +17,7 @@ from raybench.interfaces import JudgeProtocol
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.scoring import stored_tasks
 from raybench.spec import JudgeSpec, RunSpec
-from raybench.store import Store, stream
+from raybench.store import Store, quoted, stream
 
 __all__ = ["JUDGE_SCHEMA", "JudgeFilter", "judge_todo"]
 
@@ -73,9 +73,9 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
         _write_decided(store, connection, decided, run_id)
         if not count:
             return {"file": "", "rows": 0, "block_rows": 1, "cells": cells, **counts}
-        source = store.files.url(f"{name}-all.parquet")
+        source = quoted(store.files.url(f"{name}-all.parquet"))
         sql = (
-            f"SELECT * FROM read_parquet('{source}') j ANTI JOIN verdicts v USING (key)"
+            f"SELECT * FROM read_parquet({source}) j ANTI JOIN all_verdicts v USING (key)"
             " QUALIFY row_number() OVER (PARTITION BY key ORDER BY task, model, sample) = 1"
             " ORDER BY question, reference, candidate"
         )
@@ -143,7 +143,7 @@ def _write_decided(store: Store, connection: duckdb.DuckDBPyConnection, decided:
     distinct = {row["key"]: row for row in decided}
     if not distinct:
         return
-    known = {row["key"] for row in stream(connection, "SELECT DISTINCT key FROM verdicts")}
+    known = {row["key"] for row in stream(connection, "SELECT DISTINCT key FROM all_verdicts")}
     names = TABLES["verdicts"].names
     fresh = [{name: row.get(name) for name in names} for key, row in distinct.items() if key not in known]
     store.write("verdicts", fresh, run_id=run_id)

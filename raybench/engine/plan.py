@@ -23,7 +23,7 @@ from raybench.errors import DataError, PolicyError, SpecError
 from raybench.interfaces import Task
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin
-from raybench.store import Store, now, stream
+from raybench.store import Store, now, quoted, stream
 
 __all__ = [
     "CHUNK_ROWS",
@@ -98,7 +98,7 @@ def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int]:
     if is_restricted(task):
         check_hosts(spec, chosen.task)
     store = Store(spec.output)
-    rows = (sample.to_row(chosen.task, i) for i, sample in enumerate(task.samples()))
+    rows = _distinct(sample.to_row(chosen.task, i) for i, sample in enumerate(task.samples()))
     name = f"runs/{run_id}/plan/samples-{index}.parquet"
     columns = [field for field in TABLES["samples"] if field.name not in ("run_id", "committed_at")]
     count = write_groups(store, name, _select(rows, chosen), pa.schema(columns), CHUNK_ROWS)
@@ -182,6 +182,17 @@ def _read_prompts(path: str) -> dict[str, str]:
     return found
 
 
+def _distinct(rows: Iterator[Row]) -> Iterator[Row]:
+    """The rows as they come; an id that stands twice is an error, whatever the task."""
+    seen: set[tuple[str, str, str]] = set()
+    for row in rows:
+        name = (row["dataset"], row["split"], row["sample"])
+        if name in seen:
+            raise DataError(f"task {row['task']}: id {row['sample']!r} stands twice in {row['dataset']}/{row['split']}")
+        seen.add(name)
+        yield row
+
+
 def _select(rows: Iterator[Row], chosen: TaskSpec) -> Iterator[Row]:
     """The first `limit` rows, a seeded random `sample` (reservoir, flat memory), or all."""
     if chosen.limit is not None:
@@ -202,7 +213,7 @@ def _attach_known_hashes(store: Store, name: str, schema: pa.Schema) -> None:
     with store.connect(("samples",)) as connection:
         sql = (
             "SELECT p.* EXCLUDE (image_sha256, image_stamps), s.image_sha256, s.image_stamps"
-            f" FROM read_parquet('{store.files.url(name)}') p"
+            f" FROM read_parquet({quoted(store.files.url(name))}) p"
             " LEFT JOIN samples s USING (task, dataset, split, sample) ORDER BY p.ordinal"
         )
         write_groups(store, name, stream(connection, sql), schema, CHUNK_ROWS)
@@ -249,7 +260,7 @@ def _register_plan(connection: duckdb.DuckDBPyConnection, store: Store, run_id: 
     folder = f"runs/{run_id}/plan"
     for view, prefix in (("plan", "units-"), ("plan_samples", "hashed-")):
         names = [name for name in store.files.names(folder) if name.startswith(prefix)]
-        urls = ", ".join("'" + store.files.url(f"{folder}/{name}").replace("'", "''") + "'" for name in names)
+        urls = ", ".join(quoted(store.files.url(f"{folder}/{name}")) for name in names)
         connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{urls}])")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from raybench.errors import EngineError
+from raybench.errors import EngineError, one_line
 from raybench.spec import ModelSpec
 
 __all__ = ["connected", "fit_pool", "ledger_proxy", "remote_ledger"]
@@ -30,23 +30,36 @@ def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]
     if ray.is_initialized():
         yield
         return
-    quiet: Any = {"logging_level": logging.ERROR, "log_to_driver": False}
-    # Ray's C++ side reports every lost worker on stderr; the ledger reports what matters of it.
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     address = address or os.environ.get("RAY_ADDRESS") or "local"
-    try:
-        if address == "local":
-            actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)
-            cpus = max(os.cpu_count() or 1, 2) + int(actors + 1)
-            ray.init(address="local", num_cpus=cpus, include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise EngineError(f"cannot connect to Ray at {address}: {error}") from error
+    options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
+    if address == "local":
+        actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)
+        options |= {"num_cpus": max(os.cpu_count() or 1, 2) + int(actors + 1), "include_dashboard": False}
+    _start(options)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _start(options: dict[str, Any]) -> None:
+    """Start or join Ray without its native log lines on stderr.
+
+    Raises:
+        EngineError: no cluster there, or a start that timed out; one sentence.
+    """
+    # Ray's C++ side writes every lost worker to stderr; the ledger reports what matters of it.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    kept = os.dup(2)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 2)  # native code says so on stderr, whatever Python's logging is set to
+    try:
+        ray.init(**options)
+    except Exception as error:
+        raise EngineError(f"cannot start or reach Ray ({options['address']}): {one_line(error)}") from error
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def fit_pool(spec: ModelSpec) -> tuple[int, int]:

@@ -68,8 +68,9 @@ def hash_images(sample: Row) -> Row:
     known = dict(zip(_json(sample.get("image_stamps")) or [], sample.get("image_sha256") or [], strict=False))
     stamps, hashes = [], []
     for image in _json(sample["images"]):
-        stamp = canonical_json([image["uri"], fingerprint(image["uri"])])
-        found = known.get(stamp)
+        unchanged = fingerprint(image["uri"])
+        stamp = canonical_json([image["uri"], unchanged])
+        found = known.get(stamp) if unchanged is not None else None
         if found is None:
             try:
                 found = sha256(read_bytes(image["uri"]))

@@ -81,9 +81,8 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
         if not rows:
             listed = ", ".join(known) or "none"
             raise StoreError(f"{store.name} has no scores for task {task!r}{nearest(task, known)}; it has: {listed}")
-    rows.sort(
-        key=lambda row: tuple(str(row[name]) for name in ("task", "dataset", "kind", "model", "slice", "profile"))
-    )
+    order = ("task", "dataset", "split", "kind", "model", "config", "images", "variant", "slice", "judge", "profile")
+    rows.sort(key=lambda row: tuple(str(row[name]) for name in (*order, "metric", "sample_set")))
     return rows + (reported_rows({row["task"] for row in rows}) if reported else [])
 
 
@@ -185,16 +184,20 @@ def _label(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str, str]]:
-    found: dict[str, list[str]] = {}
+    """The numbers beside the headline: each profile's (and judge's) overall_accuracy, else its first metric."""
+    found: dict[str, Row] = {}
     for line in lines:
-        for profile, metric in line.scores:
-            if profile not in (headline[0], "contract") and metric not in found.setdefault(profile, []):
-                found[profile].append(metric)
-    return [
-        (profile, "overall_accuracy" if "overall_accuracy" in metrics else metrics[0])
-        for profile, metrics in found.items()
-        if metrics
-    ]
+        for (profile, _), row in line.scores.items():
+            if profile not in (headline[0], "contract"):
+                found.setdefault(profile, row)
+    columns = []
+    for profile, row in found.items():
+        if row["judge"] is None:
+            declared = [metric.name for metric in registry.load("metrics", profile).metrics]
+        else:
+            declared = [metric.name for metric in registry.load("judges", row["protocol"])(None).metrics()]
+        columns.append((profile, "overall_accuracy" if "overall_accuracy" in declared else declared[0]))
+    return sorted(columns, key=lambda column: column[0].startswith("judge "))
 
 
 def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:

@@ -70,7 +70,7 @@ def run_rows(store: Store) -> list[Row]:
     """Return one row a run, oldest first: its newest status, when it began, and its last progress."""
     rows = store.query(
         "SELECT run_id, arg_max(status, committed_at) AS status, min(committed_at) AS began,"
-        " arg_max(detail, committed_at) AS detail"
+        " arg_max_null(detail, committed_at) AS detail"
         " FROM runs GROUP BY run_id ORDER BY began",
         (), ("runs",),
     )  # fmt: skip

@@ -369,6 +369,7 @@ def _baselines(
     """Scores of the constant answers, once for each sample set that a system was scored on."""
     out: list[Score] = []
     seen: set[tuple[str, ...]] = set()
+    written: set[tuple[str, ...]] = set()
     for score in scores:
         key = (score.task, score.dataset, score.split, score.sample_set)
         if key in seen or score.slice != "all" or score.variant == "*":
@@ -384,6 +385,9 @@ def _baselines(
                 _append(cell, grade({**row, **keys}, task, profiles))
             for view in _views(cell):
                 common = {**_common(task, view), "kind": "baseline"}
+                if (slice_key := (name, *key[:3], common["sample_set"], view.slice)) in written:
+                    continue  # two sample sets may share a slice
+                written.add(slice_key)
                 for profile in profiles[:-1]:
                     columns = _columns(cell.statistics.get(profile.name, []), view.scored())
                     out += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)

@@ -23,7 +23,7 @@ from raybench.schema import TABLES, Row
 from raybench.store.files import Files, new_id, now
 from raybench.store.writer import OPEN_SUFFIX, Writer, open_rows, seal_orphans, write_part
 
-__all__ = ["SNAPSHOT", "Store", "stream"]
+__all__ = ["SNAPSHOT", "Store", "quoted", "stream"]
 
 SNAPSHOT = "snapshot-"
 
@@ -125,12 +125,17 @@ class Store:
         source = f"SELECT * FROM open_{table}"
         if sealed:
             urls = [self.files.url(f"{table}/{name}") for name in sorted(sealed)]
-            listed = ", ".join("'" + url.replace("'", "''") + "'" for url in urls)
+            listed = ", ".join(map(quoted, urls))
             source += (
                 " UNION ALL BY NAME SELECT * EXCLUDE (filename), parse_filename(filename) AS part"
                 f" FROM read_parquet([{listed}], union_by_name = true, filename = true)"
             )
         connection.execute(f"CREATE VIEW raw_{table} AS {source}")
+
+
+def quoted(text: str) -> str:
+    """Return text as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def stream(

@@ -103,7 +103,7 @@ def test_missing_answers_are_failed_and_exit_1(cli: Cli, answers: Make, table: M
     out = tmp_path / "out"
     code, _, stderr = _import(cli, answers(*rows), table(6), out)
     assert code == 1
-    assert "1 ids unknown (not in the task, left out), e.g. '99'" in stderr
+    assert "1 id unknown (not in the task, left out), e.g. '99'" in stderr
     assert "2 ids missing (failed), e.g. '4'" in stderr
     document = json.loads(cli("leaderboard", out, "--format", "json")[1])
     score = next(s for s in document["scores"] if s["headline"] and s["kind"] == "system")
@@ -168,7 +168,7 @@ def test_a_bad_spec_is_one_sentence(changes: dict[str, Any], words: list[str], c
         (["run"], ["either SPEC.yaml or both --model and --task"]),
         (["run", "nowhere.yaml"], ["no spec file nowhere.yaml"]),
         (["leaderboard", "nowhere"], ["no result folder nowhere"]),
-        (["judge", "nowhere", "--judge", "llama-3-8b"], ["no result folder nowhere"]),
+        (["judge", "nowhere", "--judge", "llama-3-8b"], ["no result folder ", "nowhere"]),
         (["run", "--model", "./nowhere", "--task", "vqa_rad"], ["no such folder"]),
         (["run", "--model", "faulty-model", "--task", "vqa_rad"], ["unknown model 'faulty-model'"]),
     ],
@@ -223,7 +223,8 @@ def test_list_names_every_plugin_with_a_line(kind: str, cli: Cli) -> None:
     code, stdout, _ = cli("list", kind)
     assert code == 0
     for name in registry.names(kind):
-        line = next(line for line in stdout.splitlines() if line.split()[:1] == [name])
+        shown = getattr(registry.load(kind, name), "name", name) if kind == "metrics" else name
+        line = next(line for line in stdout.splitlines() if line.split()[:1] == [shown])
         assert len(line.split()) > 2
 
 

@@ -51,7 +51,7 @@ def lines(board):
 def test_ranks_are_ranges_and_partial_sets_have_none(store):
     (board,) = boards(store)
     assert lines(board) == [
-        ("best", (1, 1), False), ("lacks one", None, True), ("a_b", (2, 3), False), ("c|d", (2, 3), False),
+        ("lacks one", None, True), ("best", (1, 1), False), ("a_b", (2, 3), False), ("c|d", (2, 3), False),
         ("never", None, True),
     ]  # fmt: skip
     assert (board.task, board.dataset, board.metric) == ("vqa", "d", ("raybench-strict", "overall_accuracy"))

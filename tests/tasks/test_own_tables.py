@@ -12,7 +12,10 @@ from raybench.errors import DataError
 from raybench.tasks.classification import Classification
 from raybench.tasks.vqa import Vqa
 
-CSV = 'nr,image,q,gold,patient,modality,history\n01,a.png,Is it there?,Yes,p1,CT,cough\n02,"[""a.png"", ""b.png""]",Where?,left,p1,MR,\n'  # fmt: skip
+CSV = """nr,image,q,gold,patient,modality,history
+01,a.png,Is it there?,Yes,p1,CT,cough
+02,"[""a.png"", ""b.png""]",Where?,left,p1,MR,
+"""
 OPTIONS = {
     "columns": {"id": "nr", "question": "q", "answer": "gold"}, "cluster": "patient", "slices": ("modality",),
     "context": ("history",),
@@ -77,7 +80,8 @@ def test_closed_is_said_or_seen(tmp_path):
     [
         ("id,question,answer\n1,q,a\n1,q,b\n", {}, "t.csv, row 2: id '1' stands twice; ids must be unique"),
         ("id,question,answer\n ,q,a\n", {}, "t.csv, row 1: blank id"),
-        ("id,question,answer\n1,q, \n", {}, "t.csv, row 1: blank answer; every row needs the answer it is graded against"),
+        ("id,question,answer\n1,q, \n", {},
+         "t.csv, row 1: blank answer; every row needs the answer it is graded against"),
         ("id,question,anwser\n1,q,a\n", {}, "t.csv, row 1 (role answer): no column 'answer' (did you mean 'anwser'?)"),
         ("id,question,answer\n1,q,a\n", {"columns": {"id": "nr"}}, "t.csv, row 1 (role id): no column 'nr'"),
         ("id,question,answer\n1,q,a\n", {"columns": {"qestion": "x"}}, "columns: unknown role 'qestion'"),
@@ -117,12 +121,14 @@ def test_classification(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"labels": ("normal", "abnormel")}, "t.csv, id 2: label 'abnormal' is none of labels (did you mean 'abnormel'?)"),
+        ({"labels": ("normal", "abnormel")},
+         "t.csv, id 2: label 'abnormal' is none of labels (did you mean 'abnormel'?)"),
         ({"labels": ("normal", "abnormal"), "positive": "abnormel"},
          "positive 'abnormel' is none of labels (did you mean 'abnormal'?): normal, abnormal"),
         ({"labels": ("normal", "abnormal"), "synonyms": {"abnormel": ("sick",)}},
          "synonyms of 'abnormel' is none of labels (did you mean 'abnormal'?)"),
-        ({"labels": ("normal", "abnormal", "Normal")}, "labels stand twice (case does not count): normal, abnormal, Normal"),
+        ({"labels": ("normal", "abnormal", "Normal")},
+         "labels stand twice (case does not count): normal, abnormal, Normal"),
     ],
 )  # fmt: skip
 def test_classification_mistakes(tmp_path, options, sentence):

@@ -1,0 +1,33 @@
+"""YAML or flags to one frozen, validated spec: documents first, then what they must hold."""
+
+from raybench.spec.documents import (
+    apply_settings,
+    as_yaml,
+    expand_path,
+    expanded,
+    model_entry,
+    read,
+    with_entries,
+    with_settings,
+)
+from raybench.spec.entries import Generation, JudgeSpec, ModelSpec, RunSpec, TaskSpec
+from raybench.spec.validated import build, open_plugin, plugin_options
+
+__all__ = [
+    "Generation",
+    "JudgeSpec",
+    "ModelSpec",
+    "RunSpec",
+    "TaskSpec",
+    "apply_settings",
+    "as_yaml",
+    "build",
+    "expand_path",
+    "expanded",
+    "model_entry",
+    "open_plugin",
+    "plugin_options",
+    "read",
+    "with_entries",
+    "with_settings",
+]
