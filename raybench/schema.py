@@ -132,6 +132,11 @@ class Sample:
         images = [{**asdict(image), "uri": ""} for image in self.images]
         return digest({**asdict(self), "images": images}, 32)
 
+    @property
+    def input_hash(self) -> str:
+        """Digest of what a model is shown besides the images; answers to another input are never graded against it."""
+        return digest([self.questions, self.choices, dict(self.context)], 16)
+
     def to_row(self, task: str, ordinal: int) -> Row:
         """Return the sample as a row of the `samples` table (image hashes still empty)."""
         return {
@@ -140,6 +145,7 @@ class Sample:
             "split": self.split,
             "sample": self.id,
             "sample_hash": self.content_hash,
+            "input_hash": self.input_hash,
             "ordinal": ordinal,
             "questions": list(self.questions),
             "targets": list(self.targets),
@@ -282,13 +288,13 @@ def _schema(columns: Mapping[str, pa.DataType]) -> pa.Schema:
 TABLES: dict[str, pa.Schema] = {
     "samples": _schema({
         "task": _TEXT, "dataset": _TEXT, "split": _TEXT, "sample": _TEXT, "sample_hash": _TEXT,
-        "ordinal": _INT, "questions": _TEXTS, "targets": _TEXTS, "choices": _TEXTS, "boxes": _TEXT,
+        "input_hash": _TEXT, "ordinal": _INT, "questions": _TEXTS, "targets": _TEXTS, "choices": _TEXTS, "boxes": _TEXT,
         "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "cluster": _TEXT,
         "slices": _TEXT, "context": _TEXT,
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "units": _schema({
-        "key": _TEXT, **_UNIT, "sample_hash": _TEXT, "prompt": _TEXT, "ordinal": _INT,
+        "key": _TEXT, **_UNIT, "sample_hash": _TEXT, "input_hash": _TEXT, "prompt": _TEXT, "ordinal": _INT,
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "responses": _schema({
@@ -326,12 +332,12 @@ TABLES: dict[str, pa.Schema] = {
         "sd": _REAL, "unit": _TEXT, "higher_is_better": _FLAG, "n": _INT, "n_clusters": _INT,
         "planned": _INT, "answered": _INT, "refused": _INT, "unparsed": _INT, "failed": _INT,
         "null_verdicts": _INT, "bound_low": _REAL, "bound_high": _REAL, "coverage": _REAL,
-        "headline": _FLAG, "group": _TEXT, "flags": _TEXTS, "signature": _TEXT, "generation": _TEXT,
+        "headline": _FLAG, "group": _TEXT, "flags": _TEXTS, "signature": _TEXT, "generation": _TEXT, "inputs": _TEXT,
         "committed_at": _TEXT,
     }),
     "runs": _schema({
         "run_id": _TEXT, "status": _TEXT, "at": _TEXT, "spec": _TEXT, "plan_digest": _TEXT,
-        "cells": _TEXT, "environment": _TEXT, "versions": _TEXT, "git": _TEXT, "detail": _TEXT,
+        "cells": _TEXT, "judged": _TEXT, "environment": _TEXT, "versions": _TEXT, "git": _TEXT, "detail": _TEXT,
         "committed_at": _TEXT,
     }),
 }  # fmt: skip

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from raybench.judges.reference_verdict import ReferenceVerdict
-from raybench.schema import Sample, canonical_json, digest
+from raybench.schema import CELL, Sample, canonical_json, digest
 from raybench.store import Store
 
 #: An answer that never came.
@@ -42,7 +42,7 @@ def fill(
         for sample, text in zip(samples, texts, strict=True):
             key = digest([model, variant, repeat, sample.id])
             unit = {"key": key, **cell, "sample": sample.id, "repeat": repeat, "prompt": "p"}
-            units.append({**unit, "sample_hash": sample.content_hash})
+            units.append({**unit, "sample_hash": sample.content_hash, "input_hash": sample.input_hash})
             if text is FAILED:
                 attempts.append({**unit, "reason": "timeout", "detail": "", "attempts": 1})
             else:
@@ -62,11 +62,15 @@ def judge(store: Store, labels: Mapping[tuple[str, str, str], str | None], name:
         (item,) = protocol.items([{"outcome": "answered", "question": question, "target": target, "text": text}])
         assert item is not None
         rows.append({
-            "key": digest([name, item["item"]]), "item": item["item"], "judge": name, "protocol": protocol.name,
+            "key": digest([name, item["item"]]), "item": item["item"], "judge": name, "judge_config": "jc",
+            "protocol": protocol.name,
             "task": task, "dataset": "d", "split": "test", "question": question, "reference": target,
             "candidate": text, "status": "ok" if label else "parse_failed", "label": label,
         })  # fmt: skip
     store.write("verdicts", rows)
+    cells = store.query(f"SELECT DISTINCT {', '.join(CELL)} FROM units")
+    judged = {"judge": name, "config": "jc", "cells": [[cell[column] for column in CELL] for cell in cells]}
+    store.write("runs", [{"run_id": "r", "status": "running", "judged": canonical_json(judged)}])
 
 
 def scores(store: Store, **wanted: Any) -> list[dict[str, Any]]:

@@ -63,7 +63,7 @@ def test_a_sample_fits_its_table():
 
 def test_a_score_fits_its_table():
     fields = {field.name for field in dataclasses.fields(Score)}
-    assert fields | {"committed_at"} == set(TABLES["scores"].names)
+    assert fields | {"committed_at", "inputs"} == set(TABLES["scores"].names)
     assert set(SCORE_KEY) <= fields
     assert set(CELL) <= fields
 

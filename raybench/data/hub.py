@@ -67,5 +67,8 @@ def image_bytes(uri: str) -> bytes:
     if image and image.get("bytes"):
         return bytes(image["bytes"])
     if image and image.get("path"):
-        return Path(image["path"]).read_bytes()
+        try:
+            return Path(image["path"]).read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read the image of {uri}: {type(error).__name__}") from error
     raise DataError(f"no image at {uri}")

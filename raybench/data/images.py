@@ -47,9 +47,9 @@ def read_bytes(uri: str) -> bytes:
         with fsspec.open(uri, "rb") as file:
             return bytes(file.read())
     except OSError as error:
-        raise DataError(f"cannot read image {uri}: {error.strerror or type(error).__name__}") from error
+        raise DataError(f"cannot read image {uri.split('?')[0]}: {error.strerror or type(error).__name__}") from error
     except (ImportError, ValueError) as error:  # no filesystem for this kind of URL
-        raise DataError(f"cannot read image {uri}: {error}") from error
+        raise DataError(f"cannot read image {uri.split('?')[0]}: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -97,7 +97,7 @@ def open_image(uri: str, pixels: bool) -> Row:
                     return _row(data, _PASS_THROUGH[kind], width, height)
                 decoded = _rgb(image)
     except _UNDECODABLE as error:
-        raise DataError(f"cannot decode image {uri}: {error}") from error
+        raise DataError(f"cannot decode image {uri.split('?')[0]}: {error}") from error
     if pixels:
         return _row(np.asarray(decoded).tobytes(), "image/x-rgb8", *decoded.size)
     buffer = io.BytesIO()

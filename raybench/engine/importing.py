@@ -12,7 +12,7 @@ from raybench.errors import DataError
 from raybench.models.imported import read_answers
 from raybench.schema import Failure, Row, canonical_json
 from raybench.scoring import score_store
-from raybench.spec import RunSpec, open_plugin
+from raybench.spec import RunSpec, open_plugin, redacted
 from raybench.store import Store, new_id, now
 
 __all__ = ["import_answers"]
@@ -42,7 +42,7 @@ def import_answers(spec: RunSpec) -> Row:
         for group in groups:
             plan_chunk(spec, 0, [model], run_id, name, group)
         plan = todo(spec, [model], run_id)
-        row = {"run_id": run_id, "at": now(), "spec": canonical_json(spec.model_dump(mode="json"))}
+        row = {"run_id": run_id, "at": now(), "spec": canonical_json(redacted(spec.model_dump(mode="json")))}
         store.write("runs", [{**row, "status": "running", "cells": canonical_json(plan["cells"])}])
         missing = asyncio.run(_write(store, backend(options), plan["todo"][spec.models[0].name], run_id))
         score_store(store, plan["cells"])

@@ -45,7 +45,7 @@ class JudgeFilter:
         return named and listed
 
 
-def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: str) -> Row:
+def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: str, commit: bool = True) -> Row:
     """Decide by rule what needs no call, and write the calls that are missing, each item once.
 
     Items are ordered by question and reference, so that prefix caches hit.
@@ -54,13 +54,16 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
         {"file", "rows", "block_rows", "cells", "items", "decided"}: `rows` calls to make for `items` records.
 
     Raises:
-        DataError: no stored record matches the filter.
+        DataError: no stored record matches a task or model that was named.
+        PolicyError: a restricted task and a judge on a remote host.
     """
     store = Store(spec.output)
     name = f"runs/{run_id}/plan/judge-{digest(judge.spec.name, 12)}"
     counts = {"items": 0, "decided": 0}
     with store.connect(("records", "scores", "verdicts", "runs")) as connection:
         cells = [cell for cell in stream(connection, _CELLS_SQL) if chosen.matches(cell)]
+        if not cells and chosen.cells is not None:
+            return {"file": "", "rows": 0, "block_rows": 1, "cells": [], **counts}
         if not cells:
             where = f"task {chosen.task or 'any'}, model {chosen.model or 'any'}"
             raise DataError(f"{spec.output}: nothing to judge for {where}")
@@ -70,7 +73,8 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
         rows = _all_rows(stream(connection, _RECORDS_SQL), judge, counts)
         decided: list[Row] = []
         count = write_groups(store, f"{name}-all.parquet", _undecided(rows, decided), JUDGE_SCHEMA, CHUNK_ROWS)
-        _write_decided(store, connection, decided, run_id)
+        if commit:
+            _write_decided(store, connection, decided, run_id)
         if not count:
             return {"file": "", "rows": 0, "block_rows": 1, "cells": cells, **counts}
         source = quoted(store.files.url(f"{name}-all.parquet"))

@@ -86,12 +86,13 @@ class Ledger:
     def dying(self, stream: str, replica: str, reason: str) -> None:
         """Report why a replica is about to end its process; too many in a row with nothing answered end the stream."""
         self._deaths[replica] = reason
-        state = self._streams[stream]
-        state.barren += 1
-        if state.barren >= MAX_BARREN_DEATHS:
-            self.stop(stream, f"its engine broke {state.barren} times in a row without an answer between: {reason}")
+        self._barren(stream, reason)
 
-    def claim(self, keys: Sequence[str], replica: str) -> Row:
+    def has_answered(self, stream: str) -> bool:
+        """Return whether the stream's model has answered anything yet."""
+        return any(count for word, count in self._streams[stream].counts.items() if word != "failed")
+
+    def claim(self, stream: str, keys: Sequence[str], replica: str) -> Row:
         """Take a block; return what of it is left.
 
         Returns:
@@ -101,6 +102,9 @@ class Ledger:
         if keys and keys[0] in self._released:
             return {"fresh": [], "alone": [], "given_up": {}}
         fresh, alone, given_up = [], [], {}
+        if replica not in self._deaths and any(key in self._keys and self._keys[key].running for key in keys):
+            self._barren(stream, "its process died without a word (out of memory?)")
+        reason = self._deaths.pop(replica, "")
         for key in keys:
             state = self._keys.setdefault(key, _Key())
             if state.running:
@@ -108,7 +112,7 @@ class Ledger:
             if state.done:
                 continue
             if state.kills >= MAX_KILLS:
-                given_up[key] = self._deaths.get(replica, f"the replica's process died {state.kills} times on this row")
+                given_up[key] = reason or f"the replica's process died {state.kills} times on this row"
             elif state.kills:
                 alone.append(key)
             else:
@@ -134,6 +138,12 @@ class Ledger:
                 state.reasons[reason] += 1
             found = self._keys.setdefault(key, _Key())
             found.done, found.running = True, False
+
+    def _barren(self, stream: str, reason: str) -> None:
+        state = self._streams[stream]
+        state.barren += 1
+        if state.barren >= MAX_BARREN_DEATHS:
+            self.stop(stream, f"its engine broke {state.barren} times in a row without an answer between: {reason}")
 
     def release(self, keys: Sequence[str]) -> None:
         """Forget a finished block's keys (and remember that the block is finished)."""

@@ -86,7 +86,8 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
     blocks = -(-todo["rows"] // todo["block_rows"])
     capabilities = registry.load("models", spec.backend).capabilities
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
-    low, high = fit_pool(spec)
+    cpus = 0 if spec.gpus or capabilities.concurrent else spec.cpus
+    low, high = fit_pool(spec, cpus)
     # A replica that computes takes one block at a time; one that waits overlaps two, so that no block's tail idles.
     pool = ray.data.ActorPoolStrategy(
         min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
@@ -102,7 +103,7 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
             zero_copy_batch=True,
             fn_constructor_args=(work, ledger),
             compute=pool,
-            num_cpus=0 if spec.gpus or capabilities.concurrent else spec.cpus,
+            num_cpus=cpus,
             num_gpus=spec.gpus or None,
         )
     )

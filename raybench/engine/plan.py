@@ -7,11 +7,14 @@ driver sees file names and counts. A run's working files stand in
 
 from __future__ import annotations
 
+import ipaddress
 import random
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
@@ -36,6 +39,7 @@ __all__ = [
     "plan_chunk",
     "plan_model",
     "read_group",
+    "register_plan",
     "todo",
     "write_groups",
 ]
@@ -44,6 +48,7 @@ CHUNK_ROWS = 1024
 _TEXT = pa.string()
 PLAN_SCHEMA = pa.schema([
     *[(name, _TEXT) for name in ("key", *CELL, "sample")], ("repeat", pa.int64()), ("sample_hash", _TEXT),
+    ("input_hash", _TEXT),
     ("prompt", _TEXT), ("ordinal", pa.int64()), ("messages", _TEXT), ("image_refs", _TEXT), ("sampling", _TEXT),
     ("questions", pa.list_(_TEXT)), ("choices", pa.list_(_TEXT)), ("context", _TEXT), ("task_index", pa.int64()),
 ])  # fmt: skip
@@ -75,6 +80,9 @@ def plan_model(spec: ModelSpec) -> PlannedModel:
     found = dict(backend.identity(options))
     pinned = bool(found.pop("pinned", True))
     identity = {"backend": spec.backend, "backend_version": backend.version, **found}
+    if re.fullmatch("[0-9a-f]{40}", str(found.get("revision"))):
+        # A hub commit: replicas load exactly what was planned, also if the branch moves meanwhile.
+        spec = type(spec).model_validate({**spec.model_dump(), "revision": found["revision"]})
     return PlannedModel(spec, identity, digest(identity, 8), pinned)
 
 
@@ -126,8 +134,11 @@ def plan_chunk(spec: RunSpec, index: int, models: Sequence[PlannedModel], run_id
     return write_groups(store, f"runs/{run_id}/plan/units-{index}-{group}.parquet", units, PLAN_SCHEMA, CHUNK_ROWS)
 
 
-def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str) -> Row:
+def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str, commit: bool = True) -> Row:
     """Commit new samples and units, reuse other folders' responses, write each model's to-do file.
+
+    Args:
+        commit: False leaves the folder as it is (a dry run).
 
     Returns:
         {"cells": [{cell columns, "planned", "missing"}], "todo": {model: {"file", "rows", "block_rows"}},
@@ -135,11 +146,12 @@ def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str) -> Row:
     """
     store = Store(spec.output)
     with store.connect(("samples", "units", "responses")) as connection:
-        _register_plan(connection, store, run_id)
-        _commit_new(connection, store, run_id)
-        reused = sum(_reuse(connection, store, other, run_id) for other in spec.reuse)
+        register_plan(connection, store, run_id)
+        if commit:
+            _commit_new(connection, store, run_id, spec)
+        reused = sum(_reuse(connection, store, other, run_id) for other in spec.reuse) if commit else 0
     with store.connect(("responses",)) as connection:
-        _register_plan(connection, store, run_id)
+        register_plan(connection, store, run_id)
         connection.execute(
             "CREATE TABLE missing AS SELECT p.key, p.model FROM plan p ANTI JOIN all_responses r USING (key)"
         )
@@ -241,22 +253,32 @@ def check_hosts(spec: RunSpec, task: str) -> None:
     Raises:
         PolicyError: a model, judge or result store is elsewhere.
     """
-    from urllib.parse import urlsplit
-
-    allowed = {"localhost", "127.0.0.1", "::1", *spec.local_hosts, *spec.allow_remote}
-    targets = [(entry.name, str(entry.options["base_url"])) for entry in (*spec.models, *spec.judges)
-               if "base_url" in entry.options]  # fmt: skip
-    targets += [("output", spec.output)] if "://" in spec.output else []
+    allowed = {*spec.local_hosts, *spec.allow_remote}
+    targets = [
+        (entry.name, value)
+        for entry in (*spec.models, *spec.judges)
+        for value in entry.options.values()
+        if isinstance(value, str) and value.startswith(("http://", "https://"))
+    ]
+    targets += [("output", spec.output)] if "://" in spec.output and not spec.output.startswith("file://") else []
     for name, url in targets:
         host = urlsplit(url).hostname or url
-        if host not in allowed:
+        if host not in allowed and not _is_loopback(host):
             raise PolicyError(
                 f"task {task} holds restricted data and {name} is at {host}: "
                 f"add it to local_hosts if it is yours, or to allow_remote if the data's terms permit it"
             )
 
 
-def _register_plan(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str) -> None:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def register_plan(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str) -> None:
+    """Create the views `plan` (units) and `plan_samples` over a run's working files."""
     folder = f"runs/{run_id}/plan"
     for view, prefix in (("plan", "units-"), ("plan_samples", "hashed-")):
         names = [name for name in store.files.names(folder) if name.startswith(prefix)]
@@ -264,12 +286,17 @@ def _register_plan(connection: duckdb.DuckDBPyConnection, store: Store, run_id: 
         connection.execute(f"CREATE VIEW {view} AS SELECT * FROM read_parquet([{urls}])")
 
 
-def _commit_new(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str) -> None:
-    """Commit the samples and units that differ from what the folder already holds."""
+def _commit_new(connection: duckdb.DuckDBPyConnection, store: Store, run_id: str, spec: RunSpec) -> None:
+    """Commit the samples and units that differ from what the folder holds; retire units a whole plan lacks."""
+    cell = ", ".join(CELL)
+    whole = [i for i, task in enumerate(spec.tasks) if task.limit is None and task.sample is None]
     changed = {
         "samples": "SELECT p.* FROM plan_samples p ANTI JOIN samples s"
-        " USING (task, dataset, split, sample, sample_hash, image_stamps)",
-        "units": f"SELECT p.* FROM plan p ANTI JOIN units u USING ({', '.join(CELL)}, sample, repeat, key)",
+        " USING (task, dataset, split, sample, sample_hash, input_hash, image_stamps)",
+        "units": f"SELECT p.* FROM plan p ANTI JOIN units u USING ({cell}, sample, repeat, key)"
+        " UNION ALL BY NAME SELECT u.* EXCLUDE (key, run_id, committed_at), '' AS key FROM units u"
+        f" SEMI JOIN (SELECT DISTINCT {cell} FROM plan WHERE task_index IN (SELECT unnest({whole}::INT[]))) c"
+        f" USING ({cell}) ANTI JOIN plan p USING ({cell}, sample, repeat)",
     }
     for table, sql in changed.items():
         stamp, schema = {"run_id": run_id, "committed_at": now()}, TABLES[table]

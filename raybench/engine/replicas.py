@@ -25,6 +25,7 @@ from raybench.engine.stages import attempt_row, request, response_row, verdict_r
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
+from raybench.scoring import read_answer
 from raybench.spec import TaskSpec, open_plugin
 from raybench.store import Store, now
 
@@ -52,7 +53,8 @@ class Work:
 class Accounts(Protocol):
     """The ledger as a worker sees it: every call returns when the ledger has it."""
 
-    def claim(self, keys: Sequence[str], replica: str) -> Row: ...
+    def claim(self, stream: str, keys: Sequence[str], replica: str) -> Row: ...
+    def has_answered(self, stream: str) -> bool: ...
     def sending(self, stream: str, keys: Sequence[str]) -> None: ...
     def durable(self, stream: str, outcomes: Sequence[tuple[str, str]]) -> None: ...
     def release(self, keys: Sequence[str]) -> None: ...
@@ -74,6 +76,7 @@ class Worker:
         self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
         self._tasks: list[Task] = [_task(task) for task in work.tasks]
         self._protocols: dict[str, JudgeProtocol] = {}
+        self._unconfirmed: list[tuple[str, str]] = []
         self._window = asyncio.Semaphore(backend.window)
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -87,7 +90,7 @@ class Worker:
             ModelError: the model cannot answer anything; its stream ends.
         """
         by_key = {row["key"]: row for row in rows}
-        left = self._accounts.claim(list(by_key), self._replica)
+        left = self._accounts.claim(self._work.stream, list(by_key), self._replica)
         for key, reason in left["given_up"].items():
             self._fail(by_key[key], Failure("replica_died", reason, attempts=2))
         fresh = [by_key[key] for key in left["fresh"]]
@@ -100,8 +103,7 @@ class Worker:
         except (RaybenchError, OSError, LookupError, TypeError, ValueError) as error:
             self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
-        for writer in self._writers.values():
-            writer.flush()
+        self._confirm()
         self._accounts.release(list(by_key))
         return len(rows)
 
@@ -139,8 +141,14 @@ class Worker:
                 key, result = await anext(results)
             except StopAsyncIteration:
                 break
-            except (ModelError, asyncio.CancelledError):
+            except asyncio.CancelledError:
                 raise
+            except ModelError as error:
+                if not self._accounts.has_answered(self._work.stream):
+                    raise
+                for row in waiting.values():  # the model worked before: these rows fail, not the model
+                    self._fail(row, Failure("model", str(error)))
+                return
             except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
                 self._accounts.dying(self._work.stream, self._replica, one_line(error))
                 self._die()
@@ -162,13 +170,26 @@ class Worker:
         else:
             found = response_row(row, result, run)
             sample = {name: row[name] for name in ("questions", "choices", "context")}
-            outcome = self._tasks[row["task_index"]].parse(sample, result.text).outcome
-        self._writers[self._work.table].append(found)
-        self._accounts.durable(self._work.stream, [(row["key"], outcome)])
+            outcome = read_answer(self._tasks[row["task_index"]], sample, result.text).outcome
+        self._append(self._work.table, found, outcome)
 
     def _fail(self, row: Row, failure: Failure) -> None:
-        self._writers["attempts"].append(attempt_row(row, failure))
-        self._accounts.durable(self._work.stream, [(row["key"], f"failed:{failure.reason}")])
+        self._append("attempts", attempt_row(row, failure), f"failed:{failure.reason}")
+
+    def _append(self, table: str, row: Row, outcome: str) -> None:
+        """Write a row; it counts once it is durable: at once on local disk, else with its part."""
+        self._writers[table].append(row)
+        self._unconfirmed.append((row["key"], outcome))
+        if self._store.files.is_local:
+            self._confirm()
+
+    def _confirm(self) -> None:
+        """Make what is written durable, then report it."""
+        for writer in self._writers.values():
+            writer.flush()
+        if self._unconfirmed:
+            self._accounts.durable(self._work.stream, self._unconfirmed)
+            self._unconfirmed = []
 
     def _not_durable(self, keys: Sequence[str]) -> list[str]:
         """Of rows that were running when a replica died, those whose answer had not reached the disk."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from raybench.errors import EngineError, one_line
 from raybench.spec import ModelSpec
@@ -62,25 +63,27 @@ def _start(options: dict[str, Any]) -> None:
         os.close(kept)
 
 
-def fit_pool(spec: ModelSpec) -> tuple[int, int]:
-    """Return (min, max) replicas such that one CPU stays free for the tasks that feed them.
+def fit_pool(spec: ModelSpec, cpus: float) -> tuple[int, int]:
+    """Return (min, max) replicas of a pool whose replicas take `cpus` each.
 
-    Only CPUs that exist now bound it on a cluster without autoscaling; GPUs are
-    left to the scheduler, since nodes may join.
+    Pools that take CPUs are held to what the cluster has now, less one CPU for the
+    tasks that feed them: a pool that takes every CPU starves them and hangs. Pools
+    on GPUs, and those that wait on a server, may grow onto nodes that join.
     """
     low, high = spec.replicas
-    if spec.gpus or not spec.cpus:
+    if not cpus:
         return low, high
-    room = int((ray.cluster_resources().get("CPU", 1) - 1) // spec.cpus)
+    room = int((ray.cluster_resources().get("CPU", 1) - 1) // cpus)
     high = max(1, min(high, room))
     return min(low, high), high
 
 
 def remote_ledger() -> Any:
-    """Start the run's ledger actor; it takes no CPU."""
+    """Start the run's ledger actor beside the driver, whose life it shares; it takes no CPU."""
     from raybench.engine.ledger import Ledger
 
-    return ray.remote(Ledger).options(num_cpus=0, max_restarts=0).remote()
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(Ledger).options(num_cpus=0, max_restarts=0, scheduling_strategy=here).remote()
 
 
 class _Proxy:

@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import islice
 from typing import Any
 
 import ray
 
 from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.pipeline import call, call_all, run_stream
-from raybench.engine.plan import CHUNK_ROWS, PlannedModel, list_samples, plan_chunk, plan_model, todo
+from raybench.engine.plan import CHUNK_ROWS, PlannedModel, list_samples, plan_chunk, plan_model, register_plan, todo
 from raybench.engine.progress import Progress
 from raybench.engine.replicas import Work
 from raybench.engine.resources import connected, remote_ledger
+from raybench.engine.stages import attempt_row
 from raybench.errors import SpecError, UserError
-from raybench.schema import CELL, Row, canonical_json
+from raybench.schema import CELL, Failure, Row, canonical_json
 from raybench.scoring import score_store
-from raybench.spec import RunSpec
-from raybench.store import Store, new_id, now
+from raybench.spec import RunSpec, redacted
+from raybench.store import Store, new_id, now, quoted, stream
 from raybench.store.compact import compact
 
 __all__ = ["RunResult", "judge", "run"]
@@ -79,7 +80,7 @@ def run(spec: RunSpec, address: str | None = None, show: Show | None = None, dry
     with _session(spec, address, show) as session:
         models = [call(plan_model, model) for model in spec.models]
         judges = [call(plan_model, entry) for entry in spec.judges]
-        plan = _plan(session, models)
+        plan = _plan(session, models, commit=not dry_run)
         session.result.cells, session.result.reused = plan["cells"], plan["reused"]
         session.result.warnings += _unpinned(models, spec)
         session.result.dry_run = dry_run
@@ -124,16 +125,24 @@ class _Session:
         self.store = Store(spec.output)
         self.result = RunResult(run_id, spec.output)
         self.ledger = remote_ledger()
-        progress.source = lambda: ray.get(self.ledger.progress.remote())
+        progress.source = self._streams
+
+    def _streams(self) -> dict[str, Row]:
+        try:
+            found: dict[str, Row] = ray.get(self.ledger.progress.remote())
+        except ray.exceptions.RayError:  # the cluster is going down: the run says why, not its progress
+            return {}
+        return found
 
     def record(self, status: str, **fields: Any) -> None:
         """Append a row to the `runs` table."""
         row = {
             "run_id": self.run_id, "status": status, "at": now(),
-            "spec": _without_credentials(canonical_json(self.spec.model_dump(mode="json"))),
+            "spec": canonical_json(redacted(self.spec.model_dump(mode="json"))),
             "environment": canonical_json(_environment()),
             "versions": canonical_json(_versions()), "git": _git(), "plan_digest": fields.get("plan_digest"),
-            "cells": canonical_json(fields["cells"]) if "cells" in fields else None, "detail": fields.get("detail"),
+            "cells": canonical_json(fields["cells"]) if "cells" in fields else None,
+            "judged": fields.get("judged"), "detail": fields.get("detail"),
         }  # fmt: skip
         self.store.write("runs", [row])
 
@@ -149,6 +158,8 @@ class _Session:
             self.result.generated += done
         if error:
             self.result.errors[work.stream] = error
+            if work.table == "responses":
+                call(_fail_rest, self.spec.output, self.run_id, todo_file, error)
 
 
 @contextmanager
@@ -170,7 +181,7 @@ def _session(spec: RunSpec, address: str | None, show: Show | None) -> Iterator[
             store.files.delete(f"runs/{run_id}/plan/{name}")
 
 
-def _plan(session: _Session, models: Sequence[PlannedModel]) -> Row:
+def _plan(session: _Session, models: Sequence[PlannedModel], commit: bool) -> Row:
     spec, run_id = session.spec, session.run_id
     for index, (name, rows) in enumerate(
         call_all(list_samples, [(spec, i, run_id) for i in range(len(spec.tasks))], 1)
@@ -178,60 +189,42 @@ def _plan(session: _Session, models: Sequence[PlannedModel]) -> Row:
         groups = [(spec, index, models, run_id, name, group) for group in range(-(-rows // CHUNK_ROWS))]
         for _ in call_all(plan_chunk, groups):
             pass
-    plan: Row = call(todo, spec, models, run_id)
+    plan: Row = call(todo, spec, models, run_id, commit)
     return plan
 
 
 def _score(session: _Session, cells: Sequence[Row]) -> None:
-    """Score the run's cells, unless nothing has changed since they were scored."""
+    """Score what of the cells is not scored yet as it is stored now."""
     session.progress.phase = "scoring"
-    changed = bool(session.result.generated or session.result.reused)
-    call(_score_cells, session.spec.output, list(cells), None if changed else session.run_id)
+    call(_score_cells, session.spec.output, list(cells))
 
 
-def _score_cells(output: str, cells: Sequence[Row], unless_planned_by: str | None = None) -> int:
-    """Score cells; with a run's id, only if its plan changed a sample or a unit, or a cell has no scores."""
-    store = Store(output)
-    if unless_planned_by is not None and _scored(store, cells, unless_planned_by):
-        return 0
-    return score_store(store, cells)
-
-
-def _scored(store: Store, cells: Sequence[Row], run_id: str) -> bool:
-    """Whether every cell has scores and this run's plan changed no sample and no unit."""
-    changed = store.query(
-        "SELECT 1 FROM raw_units WHERE run_id = ? UNION ALL SELECT 1 FROM raw_samples WHERE run_id = ? LIMIT 1",
-        [run_id, run_id], ("units", "samples"),
-    )  # fmt: skip
-    found = store.query(f"SELECT DISTINCT {', '.join(CELL)} FROM scores", (), ("scores",))
-    scored = {tuple(row[name] for name in CELL) for row in found}
-    return not changed and all(tuple(cell[name] for name in CELL) in scored for cell in cells)
+def _score_cells(output: str, cells: Sequence[Row]) -> int:
+    return score_store(Store(output), cells, only_stale=True)
 
 
 def _judge(session: _Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False) -> None:
     session.progress.phase = f"planning judge {model.spec.name}"
-    plan = call(judge_todo, session.spec, model, chosen, session.run_id)
+    plan = call(judge_todo, session.spec, model, chosen, session.run_id, not dry_run)
     session.result.judge_calls[model.spec.name] = plan
-    if dry_run:
+    if dry_run or not plan["cells"]:
         return
-    session.record("judging", detail=model.spec.name)
+    cells = [[cell[name] for name in CELL] for cell in plan["cells"]]
+    judged = {"judge": model.spec.name, "config": model.config, "cells": cells}
+    session.record("judging", judged=canonical_json(judged))
     work = Work(model.spec.name, model, session.spec.output, session.run_id, "verdicts")
     session.stream(work, plan)
-    changed = plan["rows"] or plan["decided"]
-    if changed:
-        session.progress.phase = "scoring"
-        call(_score_cells, session.spec.output, plan["cells"])
+    _score(session, plan["cells"])
 
 
 def _finish(session: _Session) -> None:
     """Merge small parts; coverage and null verdicts decide the exit code."""
     spec, result = session.spec, session.result
     session.progress.phase = "finishing"
-    failed, nulls = call(_settle, spec.output, [judge.name for judge in spec.judges])
-    for row in failed:
-        cell = next((cell for cell in result.cells if all(cell[name] == row[name] for name in CELL)), None)
-        if cell is None:
-            continue
+    planned, nulls = call(_settle, spec.output, session.run_id, [judge.name for judge in spec.judges])
+    counts = {tuple(row[name] for name in CELL): row for row in planned}
+    for cell in result.cells:
+        row = counts[tuple(cell[name] for name in CELL)]
         cell["failed"], coverage = row["failed"], 1 - row["failed"] / row["planned"]
         if coverage < spec.min_coverage:
             result.problems.append(
@@ -239,9 +232,10 @@ def _finish(session: _Session) -> None:
                 f" ({row['reasons']}); coverage {coverage:.1%} is under {spec.min_coverage:.1%};"
                 " run again to retry them"
             )
+    judged = [cell for calls in result.judge_calls.values() for cell in calls["cells"]]
     for row in nulls:
         share, limit = row["null_verdicts"] / row["judged"], spec.max_null_verdicts
-        if share > limit:
+        if share > limit and any(all(cell[name] == row[name] for name in CELL) for cell in judged):
             result.problems.append(
                 f"judge {row['judge']} gave no verdict on {row['null_verdicts']} of {row['judged']} answers of"
                 f" {row['model']} on {row['task']} ({share:.1%}, over {limit:.1%})"
@@ -249,23 +243,46 @@ def _finish(session: _Session) -> None:
     session.record("incomplete" if result.exit_code else "done", detail="; ".join(result.problems) or None)
 
 
-_FAILED_SQL = f"""
-SELECT {", ".join(CELL)}, count(*) AS planned, count(*) FILTER (outcome = 'failed') AS failed,
-    string_agg(DISTINCT reason, ', ') FILTER (outcome = 'failed') AS reasons
-FROM records GROUP BY ALL
+_PLANNED_SQL = f"""
+SELECT {", ".join(f"p.{name}" for name in CELL)}, count(*) AS planned,
+    count(*) FILTER (r.key IS NULL) AS failed,
+    string_agg(DISTINCT coalesce(a.reason, 'not run'), ', ') FILTER (r.key IS NULL) AS reasons
+FROM plan p
+LEFT JOIN (SELECT DISTINCT key FROM all_responses) r USING (key)
+LEFT JOIN (SELECT key, arg_max(reason, committed_at) AS reason FROM attempts GROUP BY key) a USING (key)
+GROUP BY ALL
 """
-_NULLS_SQL = """
-SELECT DISTINCT task, model, judge, variant, null_verdicts, planned - failed AS judged FROM scores
-WHERE judge IS NOT NULL AND slice = 'all' AND planned > failed AND list_contains(?, judge)
+_NULLS_SQL = f"""
+SELECT DISTINCT {", ".join(CELL)}, judge, null_verdicts, answered + refused + unparsed AS judged FROM scores
+WHERE judge IS NOT NULL AND slice = 'all' AND answered + refused + unparsed > 0 AND list_contains(?, judge)
 """
 
 
-def _settle(output: str, judges: list[str]) -> tuple[list[Row], list[Row]]:
-    """Compact a folder; return each cell's failed rows, and the judges' null verdicts."""
+def _settle(output: str, run_id: str, judges: list[str]) -> tuple[list[Row], list[Row]]:
+    """Compact a folder; return how each planned cell ended, and the judges' null verdicts."""
     store = Store(output)
     compact(store, min_parts=4)
-    failed = store.query(_FAILED_SQL, (), ("records", "scores"))
-    return failed, store.query(_NULLS_SQL, [judges], ("scores",))
+    planned: list[Row] = []
+    if any(name.startswith("units-") for name in store.files.names(f"runs/{run_id}/plan")):
+        with store.connect(("responses", "attempts")) as connection:
+            register_plan(connection, store, run_id)
+            planned = list(stream(connection, _PLANNED_SQL))
+    return planned, store.query(_NULLS_SQL, [judges], ("scores",))
+
+
+def _fail_rest(output: str, run_id: str, todo_file: Row, reason: str) -> None:
+    """Record why the rows that a model left unanswered when it ended early have failed."""
+    store = Store(output)
+    with store.connect(("responses", "attempts")) as connection:
+        source = quoted(store.files.url(todo_file["file"]))
+        sql = (
+            f"SELECT t.* FROM read_parquet({source}) t ANTI JOIN all_responses r USING (key)"
+            " ANTI JOIN (SELECT key FROM attempts WHERE run_id = ?) a USING (key)"
+        )
+        failure = Failure("model", reason)
+        rows = (attempt_row(row, failure) for row in stream(connection, sql, [run_id]))
+        while batch := list(islice(rows, 8192)):
+            store.write("attempts", batch, run_id=run_id)
 
 
 def _raise_if_none_loaded(session: _Session, plan: Row) -> None:
@@ -285,11 +302,6 @@ def _unpinned(models: Sequence[PlannedModel], spec: RunSpec) -> list[str]:
         for model in models
         if not model.pinned and not spec.fresh
     ]
-
-
-def _without_credentials(text: str) -> str:
-    """A spec's text without user names and passwords inside URLs."""
-    return re.sub(r"(://)[^/@\s\"]+@", r"\1***@", text)
 
 
 def _environment() -> Row:

@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+_FROM_SAMPLE = ("task", "dataset", "split", "sample", "sample_hash", "input_hash", "ordinal")
+
+
 def prompt_variants(task: Task, prompts: str | Sequence[str], read: Any) -> dict[str, str]:
     """Return variant name -> template for a spec's `prompts`: default, all, a list of ids, or a file.
 
@@ -70,8 +73,8 @@ def hash_images(sample: Row) -> Row:
     for image in _json(sample["images"]):
         unchanged = fingerprint(image["uri"])
         stamp = canonical_json([image["uri"], unchanged])
-        found = known.get(stamp) if unchanged is not None else None
-        if found is None:
+        found = known.get(stamp, "unreadable:") if unchanged is not None else "unreadable:"
+        if found.startswith("unreadable:"):
             try:
                 found = sha256(read_bytes(image["uri"]))
             except DataError:
@@ -105,7 +108,7 @@ def unit_rows(sample: Row, task: Task, model: Row, images: str, repeats: int) ->
             }  # fmt: skip
             yield {
                 "key": digest(content),
-                **{name: sample[name] for name in ("task", "dataset", "split", "sample", "sample_hash", "ordinal")},
+                **{name: sample[name] for name in _FROM_SAMPLE},
                 "model": model["name"], "config": model["config"], "variant": variant, "images": images,
                 "repeat": repeat, "prompt": digest(template, 8), "messages": canonical_json(messages),
                 "image_refs": canonical_json(refs if images == "with" else []),
@@ -117,10 +120,17 @@ def unit_rows(sample: Row, task: Task, model: Row, images: str, repeats: int) ->
 def load_images(row: Row, pixels: bool) -> Row:
     """Return the plan row with "loaded" images read from its references, and "error" ("" unless one failed)."""
     try:
-        loaded = [open_image(image["uri"], pixels) for image in _json(row.get("image_refs")) or []]
+        loaded = [_open(image, pixels) for image in _json(row.get("image_refs")) or []]
     except DataError as error:
         return {**row, "loaded": [], "error": str(error)}
     return {**row, "loaded": loaded, "error": ""}
+
+
+def _open(image: Row, pixels: bool) -> Row:
+    part = [name for name in ("frame", "plane", "slice", "window") if image.get(name) is not None]
+    if part:
+        raise DataError(f"{image['uri']}: cannot read a {part[0]} of an image; only whole pictures are read")
+    return open_image(image["uri"], pixels)
 
 
 def request(row: Row) -> Row:

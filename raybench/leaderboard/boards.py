@@ -74,7 +74,7 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
     Raises:
         StoreError: no such task in the folder.
     """
-    rows = store.query("SELECT * EXCLUDE (committed_at) FROM scores", (), ("scores",))
+    rows = store.query("SELECT * EXCLUDE (committed_at, inputs) FROM scores", (), ("scores",))
     known = sorted({row["task"] for row in rows})
     if task is not None:
         rows = [row for row in rows if row["task"] == task]

@@ -1,5 +1,6 @@
 """Records to scores: what a number is made of, with its interval, counts and recipe."""
 
-from raybench.scoring.cells import score_store, stored_tasks
+from raybench.scoring.cells import read_answer, score_store
+from raybench.scoring.inputs import stored_tasks
 
-__all__ = ["score_store", "stored_tasks"]
+__all__ = ["read_answer", "score_store", "stored_tasks"]

@@ -8,9 +8,8 @@ without them does not count, so a crash leaves the older one in force.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from itertools import groupby
 from typing import Any
@@ -20,77 +19,57 @@ import numpy as np
 
 from raybench import registry
 from raybench.interfaces import Array, MetricDef, Profile, Statistics, Task
-from raybench.schema import CELL, Answer, Row, Score, canonical_json, digest
+from raybench.schema import CELL, Answer, Row, Score, canonical_json
 from raybench.scoring.baselines import baseline_records
+from raybench.scoring.columns import Cell, View, append, views
+from raybench.scoring.inputs import GROUP, inputs, next_generation, stored_inputs, stored_tasks
 from raybench.scoring.verdicts import JudgeColumns, judge_columns
-from raybench.spec import TaskSpec, open_plugin
 from raybench.stats.intervals import interval
 from raybench.stats.paired import null_bounds
-from raybench.store import Store, new_id, stream
+from raybench.store import Store, stream
 
-__all__ = ["CONTRACT", "Cell", "grade", "score_store", "stored_tasks"]
+__all__ = ["CONTRACT", "grade", "read_answer", "score_store"]
 
 CONTRACT = "contract"
-_GROUP = tuple(name for name in CELL if name != "variant")
 _RECORD_ROWS = 8192
-#: A slice column with more values than this is an identifier, not a slice.
-_MAX_SLICE_VALUES = 100
 _FAILED_RATE = MetricDef("failed_rate", over="row", hit="failed", higher_is_better=False)
 
 _ROWS_SQL = """
-SELECT u.* EXCLUDE (run_id, committed_at, ordinal, sample_hash), s.sample_hash, s.ordinal, s.questions, s.targets,
+SELECT u.* EXCLUDE (run_id, committed_at, ordinal, sample_hash, input_hash),
+    s.sample_hash, s.ordinal, s.questions, s.targets,
     s.choices, s.cluster, s.slices, s.context, r.text, r.key IS NOT NULL AS present,
-    coalesce(a.reason, 'not_run') AS reason
+    a.reason
 FROM units u
-JOIN samples s USING (task, dataset, split, sample)
+JOIN samples s USING (task, dataset, split, sample, input_hash)
 LEFT JOIN (SELECT key, text FROM all_responses WHERE turn = 0) r USING (key)
 LEFT JOIN (SELECT key, arg_max(reason, committed_at) AS reason FROM attempts GROUP BY key) a USING (key)
 ORDER BY u.task, u.dataset, u.split, u.model, u.config, u.images, u.variant, s.ordinal, u.sample, u.repeat
 """
 
 
-@dataclass
-class Cell:
-    """One cell's rows as columns: what its scores are made of.
-
-    Attributes:
-        keys: the cell columns.
-        prompt: hash of the prompt template.
-        samples, clusters, outcomes, reasons: one entry a row.
-        slices: slice column -> value of each row.
-        statistics: profile -> column -> numbers, one a row (0 for failed rows).
-    """
-
-    keys: Row
-    prompt: str = ""
-    samples: list[str] = field(default_factory=list)
-    hashes: list[str] = field(default_factory=list)
-    clusters: list[str] = field(default_factory=list)
-    outcomes: list[str] = field(default_factory=list)
-    slices: list[dict[str, str]] = field(default_factory=list)
-    statistics: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
-    records: list[Row] = field(default_factory=list)
-
-
-def score_store(store: Store, cells: Collection[Row] | None = None) -> int:
+def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: bool = False) -> int:
     """Grade stored responses and write new records and scores; return the number of scores.
 
     Args:
         cells: the cells to score (dicts with the cell columns), together with the
             other prompt variants of the same model, whose mean they change; None for all.
+        only_stale: leave out cells whose newest scores were made of just what is stored now.
     """
-    wanted = None if cells is None else {tuple(cell[name] for name in _GROUP) for cell in cells}
-    generation = f"{time.time_ns():020d}-{new_id()[:8]}"
-    scores: list[Score] = []
+    wanted = None if cells is None else {tuple(cell[name] for name in GROUP) for cell in cells}
+    scores: list[Row] = []
     with store.connect() as connection:
-        tasks = stored_tasks(connection)
+        generation = next_generation(connection)
+        tasks, made_of = stored_tasks(connection), inputs(connection)
+        known = stored_inputs(connection) if only_stale else {}
         rows = stream(connection, _ROWS_SQL)
-        for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in _GROUP)):
+        for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in GROUP)):
             # Units whose run was killed before it began have no task: the next run plans them again.
-            if key[:3] in tasks and (wanted is None or key in wanted):
-                scores += _score_group(store, connection, group, tasks[key[:3]], generation)
-        scores += _baselines(connection, scores, tasks)
-    store.write("scores", [{**asdict(score), "generation": generation} for score in scores])
+            if key[:3] not in tasks or (wanted is not None and key not in wanted) or known.get(key) == made_of[key]:
+                continue
+            found = _score_group(store, connection, group, tasks[key[:3]], generation)
+            scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
+        scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
+    store.write("scores", [{**score, "generation": generation} for score in scores])
     return len(scores)
 
 
@@ -106,18 +85,6 @@ def _score_group(
     return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
 
-def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Task]:
-    """Return the task of each (task, dataset, split), with the options of the newest run that planned it."""
-    found: dict[tuple[str, str, str], Task] = {}
-    for run in stream(connection, "SELECT spec, cells FROM runs WHERE cells IS NOT NULL ORDER BY committed_at"):
-        entries = json.loads(run["spec"])["tasks"]
-        for cell in json.loads(run["cells"]):
-            spec = TaskSpec.model_validate(entries[cell["task_index"]])
-            plugin, options = open_plugin("tasks", spec.task, spec)
-            found[cell["task"], cell["dataset"], cell["split"]] = plugin(options)
-    return found
-
-
 def grade(row: Row, task: Task, profiles: Sequence[Profile]) -> Row:
     """Return the record of one unit joined with its sample and response (see the `records` table).
 
@@ -131,11 +98,19 @@ def grade(row: Row, task: Task, profiles: Sequence[Profile]) -> Row:
     }  # fmt: skip
     if not row["present"]:
         return {**record, "outcome": "failed", "extractor": None, "format": None, "value": None, "statistics": "{}"}
-    answer: Answer = task.parse({name: row[name] for name in ("questions", "choices", "context")}, row["text"] or "")
+    answer = read_answer(task, {name: row[name] for name in ("questions", "choices", "context")}, row["text"] or "")
     record |= {"outcome": answer.outcome, "extractor": answer.extractor, "format": answer.format, "reason": None}
     seen = {**record, "value": answer.value, "slices": json.loads(row["slices"])}
     statistics = {profile.name: dict(profile.statistics(seen)) for profile in profiles}
     return {**record, "value": canonical_json(answer.value), "statistics": canonical_json(statistics)}
+
+
+def read_answer(task: Task, sample: Row, text: str) -> Answer:
+    """Return what the task's parser reads; a parser that breaks on a text leaves it unparsed, and says so."""
+    try:
+        return task.parse(sample, text)
+    except Exception as error:
+        return Answer("unparsed", None, f"parser_error:{type(error).__name__}", "unrecoverable")
 
 
 def _profiles(task: Task) -> list[Profile]:
@@ -147,9 +122,12 @@ def _read_cell(store: Store, keys: Row, rows: Iterator[Row], task: Task, generat
     cell, profiles, waiting = Cell(keys), _profiles(task), list[Row]()
     recipe = ", ".join(f"{profile.name}.v{profile.version}" for profile in profiles)
     for row in rows:
-        record = grade(row, task, profiles)
         cell.prompt = row["prompt"]
-        _append(cell, record)
+        if not row["present"] and row["reason"] is None:
+            cell.pending.append(json.loads(row["slices"]))
+            continue
+        record = grade(row, task, profiles)
+        append(cell, record)
         waiting.append({**record, "generation": generation, "signature": recipe})
         if len(waiting) == _RECORD_ROWS:
             store.write("records", waiting)
@@ -158,58 +136,10 @@ def _read_cell(store: Store, keys: Row, rows: Iterator[Row], task: Task, generat
     return cell
 
 
-def _append(cell: Cell, record: Row) -> None:
-    cell.samples.append(record["sample"])
-    cell.hashes.append(record["sample_hash"])
-    cell.clusters.append(record["cluster"])
-    cell.outcomes.append(record["outcome"])
-    cell.slices.append(json.loads(record["slices"]))
-    for profile, columns in json.loads(record["statistics"]).items():
-        # Failed rows have no statistics: pad, so that every column stays one entry a row.
-        entries = cell.statistics.setdefault(profile, [])
-        entries += [{}] * (len(cell.samples) - 1 - len(entries))
-        entries.append(columns)
-    kept = ("sample", "outcome", "question", "target", "text", "choices", "slices")
-    cell.records.append({name: record[name] for name in kept})
-
-
-@dataclass(frozen=True)
-class _View:
-    """The rows of a cell that one score covers, averaged within the sample."""
-
-    cell: Cell
-    rows: Array
-    slice: str
-
-    def counts(self) -> Row:
-        outcomes = np.asarray(self.cell.outcomes, dtype=object)[self.rows]
-        found = {name: int((outcomes == name).sum()) for name in ("answered", "refused", "unparsed", "failed")}
-        planned = len(outcomes)
-        return {**found, "planned": planned, "coverage": (planned - found["failed"]) / planned if planned else None}
-
-    def scored(self) -> Array:
-        """Indices of the rows that are not failed."""
-        return np.asarray([i for i in self.rows if self.cell.outcomes[i] != "failed"], dtype=int)
-
-    def sample_set(self) -> str:
-        pairs = sorted({(self.cell.samples[i], self.cell.hashes[i]) for i in self.scored()})
-        return digest([list(pair) for pair in pairs], 12)
-
-
-def _views(cell: Cell) -> list[_View]:
-    views = [_View(cell, np.arange(len(cell.samples)), "all")]
-    for name in sorted({name for slices in cell.slices for name in slices}):
-        values = np.asarray([slices.get(name, "") for slices in cell.slices], dtype=object)
-        distinct = sorted({str(value) for value in values if value})
-        if len(distinct) <= _MAX_SLICE_VALUES:
-            views += [_View(cell, np.flatnonzero(values == value), f"{name}={value}") for value in distinct]
-    return views
-
-
 def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) -> list[Score]:
     scores: list[Score] = []
-    judged = judge_columns(connection, cell.records)
-    for view in _views(cell):
+    judged = judge_columns(connection, cell.keys, cell.records)
+    for view in views(cell):
         if not len(view.rows):
             continue
         common = _common(task, view)
@@ -218,14 +148,13 @@ def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) 
             scores += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
         failed = np.asarray([outcome == "failed" for outcome in cell.outcomes], dtype=float)[view.rows]
         columns = {"row": np.ones(len(failed)), "failed": failed}
-        whole = _View(cell, view.rows, view.slice)
-        scores += _metric_scores((_FAILED_RATE,), columns, whole, {**common, "profile": CONTRACT}, task, view.rows)
+        scores += _metric_scores((_FAILED_RATE,), columns, view, {**common, "profile": CONTRACT}, task, view.rows)
         for judge in judged:
             scores += _judge_scores(judge, view, common, task)
     return scores
 
 
-def _common(task: Task, view: _View) -> Row:
+def _common(task: Task, view: View) -> Row:
     keys, sample_set = view.cell.keys, view.sample_set()
     recipe = (
         f"task:{keys['task']}|data:{keys['dataset']}/{keys['split']}|set:{sample_set}"
@@ -280,7 +209,7 @@ class _Samples:
 
 
 def _metric_scores(
-    metrics: Sequence[MetricDef], columns: Statistics, view: _View, common: Row, task: Task, rows: Array | None = None
+    metrics: Sequence[MetricDef], columns: Statistics, view: View, common: Row, task: Task, rows: Array | None = None
 ) -> list[Score]:
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
@@ -303,7 +232,7 @@ def _metric_scores(
     return scores
 
 
-def _judge_scores(judge: JudgeColumns, view: _View, common: Row, task: Task) -> list[Score]:
+def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> list[Score]:
     """Scores of one judge over one view, with the bounds that its null verdicts leave open."""
     scored = view.scored()
     columns = {name: values[scored] for name, values in judge.columns.items()}
@@ -316,7 +245,14 @@ def _judge_scores(judge: JudgeColumns, view: _View, common: Row, task: Task) -> 
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
         low, high = _null_bounds(metric, columns, samples)
         fields = {**asdict(score), "bound_low": low, "bound_high": high, "flags": (*score.flags, "uncalibrated")}
-        out.append(Score(**{**fields, "signature": f"{score.signature}|judge:{judge.judge}|template:{judge.template}"}))
+        out.append(
+            Score(
+                **{
+                    **fields,
+                    "signature": f"{score.signature}|judge:{judge.judge}@{judge.config}|template:{judge.template}",
+                }
+            )
+        )
     return out
 
 
@@ -342,7 +278,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
             kept += entries
         for column in ("samples", "hashes", "clusters", "outcomes", "slices"):
             getattr(whole, column).extend(getattr(cell, column))
-    view = _View(whole, np.arange(len(whole.samples)), "all")
+    view = View(whole, np.arange(len(whole.samples)), "all")
     common, scores = _common(task, view), []
     for profile in _profiles(task):
         columns = _columns(whole.statistics.get(profile.name, []), view.scored())
@@ -356,34 +292,32 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
 
 
 def _point(metric: MetricDef, cell: Cell, profile: str) -> float | None:
-    view = _View(cell, np.arange(len(cell.samples)), "all")
+    view = View(cell, np.arange(len(cell.samples)), "all")
     columns = _columns(cell.statistics.get(profile, []), view.scored())
     if metric.over not in columns or not columns[metric.over].sum():
         return None
     return float(metric.values(columns, np.ones((1, len(view.scored()))))[0])
 
 
-def _baselines(
-    connection: duckdb.DuckDBPyConnection, scores: Sequence[Score], tasks: Mapping[Any, Task]
-) -> list[Score]:
+def _baselines(connection: duckdb.DuckDBPyConnection, scores: Sequence[Row], tasks: Mapping[Any, Task]) -> list[Score]:
     """Scores of the constant answers, once for each sample set that a system was scored on."""
     out: list[Score] = []
     seen: set[tuple[str, ...]] = set()
     written: set[tuple[str, ...]] = set()
     for score in scores:
-        key = (score.task, score.dataset, score.split, score.sample_set)
-        if key in seen or score.slice != "all" or score.variant == "*":
+        key = (score["task"], score["dataset"], score["split"], score["sample_set"])
+        if key in seen or score["slice"] != "all" or score["variant"] == "*":
             continue
         seen.add(key)
         task = tasks[key[:3]]
         profiles = _profiles(task)
-        cell_keys = {name: getattr(score, name) for name in CELL}
+        cell_keys = {name: score[name] for name in CELL}
         for name, rows in baseline_records(connection, cell_keys).items():
             keys = {**cell_keys, "model": name, "config": "", "variant": "", "images": "none"}
             cell = Cell(keys, prompt="none")
             for row in rows:
-                _append(cell, grade({**row, **keys}, task, profiles))
-            for view in _views(cell):
+                append(cell, grade({**row, **keys}, task, profiles))
+            for view in views(cell):
                 common = {**_common(task, view), "kind": "baseline"}
                 if (slice_key := (name, *key[:3], common["sample_set"], view.slice)) in written:
                     continue  # two sample sets may share a slice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from raybench import registry
 from raybench.interfaces import Array, JudgeProtocol, MetricDef
-from raybench.schema import Row
+from raybench.schema import CELL, Row
 from raybench.store import stream
 
 __all__ = ["JudgeColumns", "judge_columns"]
@@ -27,42 +28,59 @@ class JudgeColumns:
     """
 
     judge: str
+    config: str
     protocol: str
     template: str
     metrics: tuple[MetricDef, ...]
     columns: Mapping[str, Array]
 
 
-def judge_columns(connection: duckdb.DuckDBPyConnection, records: Sequence[Row]) -> list[JudgeColumns]:
-    """Return the statistics of every judge with a verdict on this cell's answers."""
+def judge_columns(
+    connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], records: Sequence[Row]
+) -> list[JudgeColumns]:
+    """Return the statistics of every judge that was asked to judge this cell.
+
+    A judge's verdicts are those of the configuration it judged the cell with last:
+    answers that this configuration has not judged are null.
+    """
     out = []
-    for name in _protocols(connection):
-        plugin = registry.load("judges", name)
-        protocol: JudgeProtocol = plugin(plugin.Options())
-        items = list(protocol.items(records))
-        for judge, verdicts in sorted(_verdicts(connection, name, items).items()):
+    for judge, config in sorted(_judged(connection, cell).items()):
+        for name in _protocols(connection, judge, config):
+            plugin = registry.load("judges", name)
+            protocol: JudgeProtocol = plugin(plugin.Options())
+            items = list(protocol.items(records))
+            verdicts = _verdicts(connection, (judge, config, name), items)
             joined = [verdicts.get(item["item"]) if item else None for item in items]
             columns = _columns(protocol, items, joined)
-            out.append(JudgeColumns(judge, name, protocol.template_hash, protocol.metrics(), columns))
-    return sorted(out, key=lambda found: (found.judge, found.protocol))
+            out.append(JudgeColumns(judge, config, name, protocol.template_hash, protocol.metrics(), columns))
+    return out
 
 
-def _protocols(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    return [row["protocol"] for row in stream(connection, "SELECT DISTINCT protocol FROM verdicts ORDER BY 1")]
+def _judged(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> dict[str, str]:
+    """Judge -> the configuration it judged this cell with last, from the run records."""
+    key, found = [cell[name] for name in CELL], {}
+    for row in stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"):
+        judged = json.loads(row["judged"])
+        if key in judged["cells"]:
+            found[judged["judge"]] = judged["config"]
+    return found
+
+
+def _protocols(connection: duckdb.DuckDBPyConnection, judge: str, config: str) -> list[str]:
+    sql = "SELECT DISTINCT protocol FROM all_verdicts WHERE judge = ? AND judge_config = ? ORDER BY 1"
+    return [row["protocol"] for row in stream(connection, sql, [judge, config])]
 
 
 def _verdicts(
-    connection: duckdb.DuckDBPyConnection, protocol: str, items: Sequence[Row | None]
-) -> dict[str, dict[str, Row]]:
-    """Return judge -> item -> verdict; an item is judged once, whichever task or model had it first."""
+    connection: duckdb.DuckDBPyConnection, judged_by: tuple[str, str, str], items: Sequence[Row | None]
+) -> dict[str, Row]:
+    """Return item -> verdict; an item is judged once, whichever task or model had it first."""
     sql = (
-        "SELECT judge, item, status, label, score, decided_by FROM verdicts"
-        " WHERE protocol = ? AND item IN (SELECT unnest(?::VARCHAR[]))"
+        "SELECT item, status, label, score, decided_by FROM all_verdicts"
+        " WHERE judge = ? AND judge_config = ? AND protocol = ? AND item IN (SELECT unnest(?::VARCHAR[]))"
     )
-    found: dict[str, dict[str, Row]] = {}
-    for row in stream(connection, sql, [protocol, sorted({item["item"] for item in items if item})]):
-        found.setdefault(row["judge"], {})[row["item"]] = row
-    return found
+    named = sorted({item["item"] for item in items if item})
+    return {row["item"]: row for row in stream(connection, sql, [*judged_by, named])}
 
 
 def _columns(protocol: JudgeProtocol, items: Sequence[Row | None], joined: Sequence[Row | None]) -> dict[str, Array]:

@@ -7,6 +7,7 @@ from raybench.spec.documents import (
     expanded,
     model_entry,
     read,
+    redacted,
     with_entries,
     with_settings,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "open_plugin",
     "plugin_options",
     "read",
+    "redacted",
     "with_entries",
     "with_settings",
 ]

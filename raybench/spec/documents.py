@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -21,6 +22,7 @@ __all__ = [
     "expanded",
     "model_entry",
     "read",
+    "redacted",
     "with_entries",
     "with_settings",
 ]
@@ -47,6 +49,9 @@ def expanded(options: Mapping[str, Any]) -> dict[str, Any]:
             path = expand_path(value)
             is_path = key in _PATHS or (os.sep in path and os.path.isdir(path))
             out[key] = os.path.abspath(path) if is_path else path
+    prompts = out.get("prompts")
+    if isinstance(prompts, str) and "://" not in prompts and os.path.isfile(expand_path(prompts)):
+        out["prompts"] = os.path.abspath(expand_path(prompts))
     return out
 
 
@@ -119,9 +124,24 @@ def _entry_or_name(entry: Any, role: str) -> Any:
         return {"name": entry}
 
 
+_SECRET_KEY = re.compile(r"(^|_)(key|token|secret|password|authorization)$", re.IGNORECASE)
+
+
+def redacted(value: Any) -> Any:
+    """Return a document without secrets: values of secret-like keys, and credentials and queries inside URLs."""
+    if isinstance(value, Mapping):
+        return {k: "***" if v and _SECRET_KEY.search(str(k)) else redacted(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [redacted(item) for item in value]
+    if isinstance(value, str) and "://" in value:
+        value = re.sub(r"(://)[^/@\s]+@", r"\1***@", value)
+        return re.sub(r"(://[^?\s]*\?)\S+", r"\1***", value) if not value.startswith("hub://") else value
+    return value
+
+
 def as_yaml(document: Mapping[str, Any]) -> str:
-    """Return a document as YAML, for people and for saving."""
-    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).rstrip()
+    """Return a document as YAML without secrets, for people."""
+    return yaml.safe_dump(redacted(dict(document)), sort_keys=False, allow_unicode=True).rstrip()
 
 
 class _Loader(yaml.SafeLoader):

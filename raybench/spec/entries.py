@@ -110,7 +110,7 @@ class RunSpec(_Strict):
         return digest(self.model_dump(mode="json"), 16)
 
     def sampling(self, model: ModelSpec, task_defaults: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the sampling of one model on one task: catalogue < task < spec."""
+        """Return the sampling of one model on one task: model entry < task < spec."""
         chosen = self.generation.model_dump(exclude_unset=True)
         merged = Generation.model_validate({**model.generation, **task_defaults, **chosen})
         return merged.model_dump(mode="json")

@@ -41,8 +41,9 @@ def build(document: Mapping[str, Any], where: str = "spec", validate_plugins: bo
     for field in ("tasks", "models", "judges"):
         if isinstance(entries := document.get(field), list):
             document[field] = [expanded(entry) if isinstance(entry, Mapping) else entry for entry in entries]
-    if isinstance(output := document.get("output", "results"), str) and "://" not in output:
-        document["output"] = os.path.abspath(expand_path(output))
+    document["output"] = _folder(document.get("output", "results"))
+    if isinstance(reuse := document.get("reuse"), list | tuple):
+        document["reuse"] = [_folder(folder) for folder in reuse]
     try:
         spec = RunSpec.model_validate(document)
     except ValidationError as error:
@@ -68,6 +69,10 @@ def open_plugin(kind: str, name: str, entry: Entry) -> tuple[Any, Any]:
     """Return the plugin class of an entry and its validated options."""
     plugin = registry.load(kind, name)
     return plugin, plugin_options(plugin, entry.options, name, type(entry))
+
+
+def _folder(path: Any) -> Any:
+    return os.path.abspath(expand_path(path)) if isinstance(path, str) and "://" not in path else path
 
 
 def _validate_plugins(spec: RunSpec, where: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from raybench.schema import TABLES, canonical_json
+from raybench.schema import SCHEMA_VERSION, TABLES, canonical_json
 from raybench.store.files import new_id, now
 from raybench.store.tables import SNAPSHOT, Store
 
@@ -56,7 +56,10 @@ def _compact_table(store: Store, table: str, parts: list[str]) -> bool:
     read = {table: parts, **_needed(store, table)}
     with store.connect_parts(read) as connection, store.files.staged(f"{table}/{name}") as path:
         target = path.replace("'", "''")
-        connection.execute(f"COPY (SELECT * FROM {_KEPT[table]}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        connection.execute(
+            f"COPY (SELECT * FROM {_KEPT[table]}) TO '{target}' (FORMAT parquet, COMPRESSION zstd,"
+            f" KV_METADATA {{raybench_schema: '{SCHEMA_VERSION}'}})"
+        )
     replaced = [old for old in snapshot.get("replaced", ()) if old in store.files.names(table)]
     content = {"number": number + 1, "at": now(), "replaced": sorted({*replaced, *parts})}
     return store.files.create(f"{table}/{SNAPSHOT}{number + 1:08d}.json", canonical_json(content).encode())

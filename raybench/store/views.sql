@@ -10,13 +10,22 @@ CREATE VIEW samples AS
 SELECT * EXCLUDE (part) FROM raw_samples
 QUALIFY row_number() OVER (PARTITION BY task, dataset, split, sample ORDER BY committed_at DESC, part DESC) = 1;
 
--- A unit planned again, perhaps with a changed prompt: the newest plan wins.
+-- A unit planned again: its newest plan wins. A cell holds the units of its newest prompt only, and
+-- none that a later plan of the whole task retired (key '').
 CREATE VIEW units AS
-SELECT * EXCLUDE (part) FROM raw_units
-QUALIFY row_number() OVER (
-    PARTITION BY task, dataset, split, model, config, variant, images, sample, repeat
-    ORDER BY committed_at DESC, part DESC
-) = 1;
+WITH planned AS (
+    SELECT * EXCLUDE (part) FROM raw_units
+    QUALIFY row_number() OVER (
+        PARTITION BY task, dataset, split, model, config, variant, images, sample, repeat
+        ORDER BY committed_at DESC, part DESC
+    ) = 1
+),
+prompts AS (
+    SELECT task, dataset, split, model, config, variant, images, arg_max(coalesce(prompt, ''), committed_at) AS newest
+    FROM raw_units WHERE key <> '' GROUP BY ALL
+)
+SELECT planned.* FROM planned JOIN prompts USING (task, dataset, split, model, config, variant, images)
+WHERE planned.key <> '' AND coalesce(planned.prompt, '') = prompts.newest;
 
 -- One row a unit: calls of equal content share a response.
 CREATE VIEW responses AS

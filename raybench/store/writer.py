@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import IO, Any
 
 import pyarrow as pa
@@ -103,7 +104,8 @@ class Writer:
 
     def _seal_on_time(self) -> None:
         while not self._closed.wait(1.0):
-            with self._lock:
+            # A failed upload is tried again a second later, and raised by the next append or flush that meets it.
+            with self._lock, suppress(OSError):
                 if self._rows and time.monotonic() - self._since >= SEAL_SECONDS:
                     self._seal()
 
@@ -119,8 +121,13 @@ def open_rows(files: Files, table: str, name: str) -> list[Row]:
     Raises:
         FileNotFoundError: it was sealed meanwhile; the part of the same name holds its rows.
     """
-    lines = files.read(f"{table}/{name}").split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
+    rows = []
+    for line in files.read(f"{table}/{name}").split(b"\n")[:-1]:
+        try:
+            rows.append(json.loads(line))
+        except ValueError:  # damaged by a power loss: its row is asked again
+            continue
+    return rows
 
 
 def seal_orphans(files: Files, table: str) -> int:
@@ -132,7 +139,7 @@ def seal_orphans(files: Files, table: str) -> int:
         if not name.endswith(OPEN_SUFFIX):
             continue
         try:
-            handle = open(f"{files.root}/{table}/{name}", "rb")  # noqa: SIM115
+            handle = open(f"{files.root}/{table}/{name}", "r+b")  # noqa: SIM115
         except FileNotFoundError:
             continue
         with handle:

@@ -19,7 +19,7 @@ from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.plan import list_samples, plan_chunk, plan_model, read_group, todo
 from raybench.engine.stages import attempt_row, load_images, request, response_row, verdict_row
 from raybench.leaderboard import boards
-from raybench.schema import Failure, Response, canonical_json
+from raybench.schema import CELL, Failure, Response, canonical_json
 from raybench.scoring import score_store
 from raybench.store import Store, now
 from tests.docs.blocks import ROOT, blocks, outputs
@@ -183,6 +183,9 @@ def test_judge_protocol_asks_reads_and_scores(built: spec.RunSpec) -> None:
     answered = asyncio.run(_generate(backend(options), rows))
     stamp = {"pinned": True, "run_id": RUN}
     store.write("verdicts", [verdict_row(row, protocol, answered[row["key"]], stamp) for row in rows])
+    cells = [[cell[name] for name in CELL] for cell in plan["cells"]]
+    judged = {"judge": judge.spec.name, "config": judge.config, "cells": cells}
+    store.write("runs", [{"run_id": RUN, "status": "judging", "judged": canonical_json(judged)}])
     score_store(store)
     (score,) = [row for row in store.query("SELECT * FROM scores") if row["judge"] and row["slice"] == "all"]
     assert (score["judge"], score["protocol"], score["metric"], score["value"]) == (

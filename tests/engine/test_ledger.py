@@ -12,41 +12,41 @@ def _ledger() -> Ledger:
 
 
 def test_a_fresh_block_is_all_fresh() -> None:
-    assert _ledger().claim(["a", "b"], "r") == {"fresh": ["a", "b"], "alone": [], "given_up": {}}
+    assert _ledger().claim("m", ["a", "b"], "r") == {"fresh": ["a", "b"], "alone": [], "given_up": {}}
 
 
 def test_a_retried_block_leaves_out_what_is_durable_and_isolates_what_was_running() -> None:
     ledger = _ledger()
-    ledger.claim(["a", "b", "c", "d"], "r")
+    ledger.claim("m", ["a", "b", "c", "d"], "r")
     ledger.sending("m", ["a", "b", "c"])
     ledger.durable("m", [("a", "answered")])
-    assert ledger.claim(["a", "b", "c", "d"], "r") == {"fresh": ["d"], "alone": ["b", "c"], "given_up": {}}
+    assert ledger.claim("m", ["a", "b", "c", "d"], "r") == {"fresh": ["d"], "alone": ["b", "c"], "given_up": {}}
 
 
 def test_a_row_that_kills_twice_is_given_up_with_the_reason() -> None:
     ledger = _ledger()
     for _ in range(2):
-        ledger.claim(["a", "b"], "r")
+        ledger.claim("m", ["a", "b"], "r")
         ledger.sending("m", ["a"])
     ledger.dying("m", "r", "RuntimeError: boom")
-    left = ledger.claim(["a", "b"], "r")
+    left = ledger.claim("m", ["a", "b"], "r")
     assert left == {"fresh": ["b"], "alone": [], "given_up": {"a": "RuntimeError: boom"}}
 
 
 def test_a_finished_block_that_ray_runs_again_has_nothing_left() -> None:
     ledger = _ledger()
-    ledger.claim(["a", "b"], "r")
+    ledger.claim("m", ["a", "b"], "r")
     ledger.sending("m", ["a", "b"])
     ledger.durable("m", [("a", "answered"), ("b", "failed:http_500")])
     ledger.release(["a", "b"])
-    assert ledger.claim(["a", "b"], "other") == {"fresh": [], "alone": [], "given_up": {}}
+    assert ledger.claim("m", ["a", "b"], "other") == {"fresh": [], "alone": [], "given_up": {}}
 
 
 def test_its_size_does_not_grow_with_finished_rows() -> None:
     ledger = _ledger()
     for block in range(50):
         keys = [f"{block}-{i}" for i in range(100)]
-        ledger.claim(keys, "r")
+        ledger.claim("m", keys, "r")
         ledger.sending("m", keys)
         ledger.durable("m", [(key, "answered") for key in keys])
         ledger.release(keys)
@@ -80,6 +80,16 @@ def test_an_engine_that_breaks_without_an_answer_between_is_stopped_and_one_that
         ledger.dying("m", "r", "boom")
         ledger.durable("m", [("x", "failed:replica_died")])
     assert "in a row" in ledger.progress()["m"]["error"]
+
+
+def test_silent_deaths_count_too() -> None:
+    ledger = _ledger()
+    for i in range(MAX_BARREN_DEATHS):
+        keys = [f"{i}-{j}" for j in range(3)]
+        ledger.claim("m", keys, "r")
+        ledger.sending("m", keys)
+        ledger.claim("m", keys, "r")
+    assert "without a word" in ledger.progress()["m"]["error"]
 
 
 def test_progress_counts_outcomes_and_reasons() -> None:

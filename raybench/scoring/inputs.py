@@ -1,0 +1,82 @@
+"""What scores are made of, as a digest: scores whose inputs have not changed are not made again."""
+
+from __future__ import annotations
+
+import json
+import time
+from importlib.metadata import version
+
+import duckdb
+
+from raybench import registry
+from raybench.interfaces import Task
+from raybench.schema import CELL, digest
+from raybench.spec import TaskSpec, open_plugin
+from raybench.store import new_id, stream
+
+__all__ = ["GROUP", "inputs", "next_generation", "stored_inputs", "stored_tasks"]
+
+#: The prompt variants of one of these are scored together.
+GROUP = tuple(name for name in CELL if name != "variant")
+
+_SQL = f"""
+SELECT {", ".join(f"u.{name}" for name in GROUP)}, count(*) AS n,
+    bit_xor(hash(u.key, u.variant, u.sample, u.repeat, u.prompt, s.sample_hash, r.committed_at, a.reason)) AS rows
+FROM units u
+JOIN samples s USING (task, dataset, split, sample, input_hash)
+LEFT JOIN (SELECT key, committed_at FROM all_responses WHERE turn = 0) r USING (key)
+LEFT JOIN (SELECT key, arg_max(reason, committed_at) AS reason FROM attempts GROUP BY key) a USING (key)
+GROUP BY ALL
+"""
+
+
+def inputs(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:
+    """Return, for each group of cells, a digest of all that its scores depend on.
+
+    That is: units and prompts, samples and labels, which responses and failures
+    stand, every verdict and which judge judged what, the task's options, the
+    profiles' versions, and raybench's own.
+    """
+    judged = list(stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"))
+    verdicts = list(
+        stream(connection, "SELECT count(*) AS n, bit_xor(hash(key, status, label)) AS rows FROM all_verdicts")
+    )
+    shared = [version("raybench"), judged, [str(value) for value in verdicts[0].values()]]
+    recipes = {key: _recipe(task) for key, task in stored_tasks(connection).items()}
+    return {
+        key: digest([shared, recipes.get(key[:3]), row["n"], str(row["rows"])], 16)
+        for row in stream(connection, _SQL)
+        if (key := tuple(row[name] for name in GROUP))
+    }
+
+
+def stored_inputs(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:
+    """Return, for each group of cells with scores, the digest that its newest generation was made of."""
+    names = ", ".join(GROUP)
+    newest = "arg_max(inputs, generation) AS inputs"
+    sql = f"SELECT {names}, {newest} FROM raw_scores WHERE kind = 'system' GROUP BY ALL"
+    return {tuple(row[name] for name in GROUP): row["inputs"] for row in stream(connection, sql)}
+
+
+def next_generation(connection: duckdb.DuckDBPyConnection) -> str:
+    """Return a generation that sorts after every stored one, also where another node's clock is ahead."""
+    newest = next(stream(connection, "SELECT max(generation) AS newest FROM raw_scores"))["newest"]
+    after = int(newest.split("-")[0]) + 1 if newest else 0
+    return f"{max(time.time_ns(), after):020d}-{new_id()[:8]}"
+
+
+def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, str], Task]:
+    """Return the task of each (task, dataset, split), with the options of the newest run that planned it."""
+    found: dict[tuple[str, str, str], Task] = {}
+    for run in stream(connection, "SELECT spec, cells FROM runs WHERE cells IS NOT NULL ORDER BY committed_at"):
+        entries = json.loads(run["spec"])["tasks"]
+        for cell in json.loads(run["cells"]):
+            spec = TaskSpec.model_validate(entries[cell["task_index"]])
+            plugin, options = open_plugin("tasks", spec.task, spec)
+            found[cell["task"], cell["dataset"], cell["split"]] = plugin(options)
+    return found
+
+
+def _recipe(task: Task) -> list[object]:
+    profiles = [registry.load("metrics", name) for name in task.profiles]
+    return [task.options.model_dump(mode="json"), [f"{profile.name}.v{profile.version}" for profile in profiles]]
