@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 import typer
 
 from raybench.cli import reading, running, upkeep
 
 __all__ = ["app", "main"]
+
+#: What a shell expects of a process that Ctrl-C ended.
+_INTERRUPTED = 130
 
 app = typer.Typer(
     name="raybench",
@@ -29,11 +33,18 @@ def main() -> None:
     try:
         app()
     except RaybenchError as error:
-        sys.stderr.write(f"raybench: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("raybench: interrupted; what was answered is kept, the same command goes on from there\n")
-        sys.exit(1)
+        _refuse(str(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        _refuse(f"cannot use {error.filename}: {error.strerror}")
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED:
+            sys.stderr.write("raybench: interrupted; what was answered is kept, the same command goes on from there\n")
+        raise
+
+
+def _refuse(sentence: str) -> NoReturn:
+    sys.stderr.write(f"raybench: {sentence}\n")
+    sys.exit(2)

@@ -122,13 +122,19 @@ def _line(line: Line, board: Board) -> list[str]:
 def _notes(board: Board) -> list[str]:
     notes = []
     if board.mde is not None:
-        notes.append(f"differences under {100 * board.mde:.1f} points cannot be told apart here (paired, 80 % power)")
+        points = f"differences under {100 * board.mde:.1f} points cannot be told apart here"
+        notes.append(f"{points} (paired, 80 % power, two models that disagree on 20 % of the rows)")
     if any(profile.startswith("judge ") for profile, _ in board.columns):
         notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
+    if any(line.partial for line in board.lines):
+        notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
     notes += [f"flag: {flag}" for flag in flags]
     short = [line for line in board.lines if line.headline["coverage"] is not None and line.headline["coverage"] < 1]
-    notes += [f"{line.model}: coverage {line.headline['coverage']:.1%} (failed rows are not scored)" for line in short]
+    notes += [
+        f"{line.model}: coverage {line.headline['coverage']:.1%} (failed and unasked rows are not scored)"
+        for line in short
+    ]
     return notes
 
 
@@ -186,7 +192,8 @@ def _flips_text(item: Comparison, models: tuple[str, str], limit: int) -> str:
     if item.only:
         lines.append(f"{item.only} samples that only one of the two has a score for are left out")
     if item.mde is not None:
-        lines.append(f"differences under {100 * item.mde:.1f} points cannot be told apart here (paired, 80 % power)")
+        points = f"differences under {100 * item.mde:.1f} points cannot be told apart here"
+        lines.append(f"{points} (paired, 80 % power, at the disagreement seen)")
     for model in models if limit else ():
         lines.append(f"\nbetter from {model}:")
         for flip in [flip for flip in item.flips if flip.better == model][:limit]:
@@ -209,7 +216,7 @@ def samples(rows: Sequence[Row]) -> str:
 
 def _sample(row: Row) -> str:
     name = f"{row['sample']} ({row['dataset']}/{row['split']}, {row['variant']}, repeat {row['repeat']})"
-    ended = row["outcome"] + (f": {row['reason']}" if row["reason"] else "")
+    ended = ": ".join(part for part in (row["outcome"], row["reason"], row["detail"]) if part)
     lines = [name, f"  image     {', '.join(row['image_uris']) or '-'}", f"  question  {row['question']}",
              f"  reference {row['target']}", f"  answer    {_cut(row['text'], 400) or '-'}",
              f"  read as   {row['value']} by {row['extractor']} ({row['format']})" if row["extractor"] else None,

@@ -118,6 +118,9 @@ def score(folder: Folder) -> None:
     from raybench.store import Store
 
     count = score_store(Store(folder, must_exist=True))
+    if not count:
+        typer.echo(f"nothing to score: {folder} holds no answers to its planned units (parts removed?)", err=True)
+        raise typer.Exit(1)
     typer.echo(f"{count} scores written; `raybench leaderboard {folder}` shows them", err=True)
 
 

@@ -69,6 +69,7 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
 
 
 def _csv(file: IO[str], path: str, delimiter: str = ",") -> Iterator[Row]:
+    csv.field_size_limit(2**30)  # reports and JSON in one cell pass the default of 128 KiB
     reader = csv.DictReader(file, delimiter=delimiter)
     header = reader.fieldnames or ()
     twice = sorted({name for name in header if list(header).count(name) > 1})

@@ -6,9 +6,9 @@ import asyncio
 import platform
 import time
 
-from raybench.engine.plan import CHUNK_ROWS, list_samples, plan_chunk, plan_model, read_group, todo
+from raybench.engine.plan import CHUNK_ROWS, list_samples, open_task, plan_chunk, plan_model, read_group, todo
 from raybench.engine.stages import attempt_row, request, response_row
-from raybench.errors import DataError
+from raybench.errors import DataError, SpecError
 from raybench.models.imported import read_answers
 from raybench.schema import Failure, Row, canonical_json
 from raybench.scoring import score_store
@@ -29,6 +29,8 @@ def import_answers(spec: RunSpec) -> Row:
     Raises:
         DataError: the answers or the data are malformed, or no id matches.
     """
+    if len(open_task(spec.tasks[0]).prompts) > 1:
+        raise SpecError("answers made elsewhere have one prompt: name one variant in `prompts`")
     store, run_id = Store(spec.output), f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{new_id()[:6]}"
     store.seal_orphans()
     try:

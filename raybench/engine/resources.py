@@ -51,6 +51,7 @@ def _start(options: dict[str, Any]) -> None:
     """
     # Ray's C++ side writes every lost worker to stderr; the ledger reports what matters of it.
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault("RAY_IGNORE_UNHANDLED_ERRORS", "1")  # what ends a stream is told once, by the ledger
     kept = os.dup(2)
     with open(os.devnull, "w", encoding="utf-8") as nowhere:
         os.dup2(nowhere.fileno(), 2)  # native code says so on stderr, whatever Python's logging is set to

@@ -172,9 +172,10 @@ def _session(spec: RunSpec, address: str | None, show: Show | None) -> Iterator[
             session = _Session(spec, run_id, progress)
             yield session
             progress.phase = "done"
-    except UserError as error:
+    except (UserError, KeyboardInterrupt) as error:
         if session is not None and store.parts("runs"):
-            session.record("failed", detail=str(error))
+            stopped = isinstance(error, KeyboardInterrupt)
+            session.record("interrupted" if stopped else "failed", detail=str(error) or None)
         raise
     finally:
         for name in store.files.names(f"runs/{run_id}/plan"):

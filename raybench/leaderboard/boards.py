@@ -75,6 +75,8 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
         StoreError: no such task in the folder.
     """
     rows = store.query("SELECT * EXCLUDE (committed_at, inputs) FROM scores", (), ("scores",))
+    if not rows:
+        raise StoreError(f"{store.name} has no scores yet; `raybench status` shows what is answered")
     known = sorted({row["task"] for row in rows})
     if task is not None:
         rows = [row for row in rows if row["task"] == task]

@@ -86,7 +86,10 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
         ]  # fmt: skip
         if not pairs:
             raise StoreError(f"{model_a} and {model_b} have no task, data set and prompt variant in common")
-        return [item for a, b in pairs for item in _compare_cells(connection, a, b)]
+        found = [item for a, b in pairs for item in _compare_cells(connection, a, b)]
+    if not found:
+        raise StoreError(f"{model_a} and {model_b} have no scored sample in common")
+    return found
 
 
 def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> list[Comparison]:

@@ -17,7 +17,7 @@ def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit:
     Raises:
         StoreError: the folder has no records of that task and model.
     """
-    with store.connect(("records", "scores", "verdicts", "samples")) as connection:
+    with store.connect(("records", "scores", "verdicts", "samples", "attempts")) as connection:
         known = connection.execute("SELECT DISTINCT task, model FROM records").fetchall()
         if (task, model) not in known:
             pairs = [f"{t} / {m}" for t, m in sorted(known)]
@@ -26,7 +26,9 @@ def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit:
                 f"{store.name} has no records of {task} / {model}{close}; it has: {', '.join(pairs) or 'none'}"
             )
         sql = (
-            "SELECT r.*, s.images AS image_refs, s.ordinal FROM records r"
+            "SELECT r.*, s.images AS image_refs, s.ordinal, a.detail FROM records r"
+            " LEFT JOIN (SELECT key, arg_max(detail, committed_at) AS detail FROM attempts GROUP BY key) a"
+            " ON r.key = a.key AND r.outcome = 'failed'"
             " LEFT JOIN samples s USING (task, dataset, split, sample)"
             " WHERE r.task = ? AND r.model = ? AND (? IS NULL OR r.outcome = ?)"
             " ORDER BY r.variant, s.ordinal, r.sample, r.repeat LIMIT ?"

@@ -10,6 +10,7 @@ prediction. Blank text is a refusal; a missing id is a failure.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from functools import lru_cache
@@ -25,6 +26,11 @@ __all__ = ["ID_FIELDS", "PLUGIN", "TEXT_FIELDS", "Imported", "read_answers"]
 
 ID_FIELDS = ("id", "qid", "question_id")
 TEXT_FIELDS = ("prediction", "response", "text", "answer")
+#: Other usual names of a model's answer: beside one of TEXT_FIELDS they make it doubtful which is which.
+_ALSO_TEXT = (
+    "pred", "predicted", "predicted_answer", "model_answer", "model_output", "generated", "generated_text", "output",
+    "completion", "hypothesis",
+)  # fmt: skip
 
 
 class ImportedOptions(Options):
@@ -89,11 +95,17 @@ def _read(path: str, text_field: str | None, id_field: str | None, _stamp: str) 
             raise DataError(f"{where}: blank id")
         if key in answers:
             twice[key] += 1
-        answers[key] = "" if text is None else str(text)
+        if isinstance(text, float) and math.isnan(text):
+            continue  # a table's way to say that there is no answer: missing, not blank
+        if isinstance(text, list | dict):
+            raise DataError(f"{where}: an answer must be text, not a {type(text).__name__}")
+        # Half surrogate pairs (JSON cut inside an emoji) can be stored nowhere.
+        answers[key] = "" if text is None else str(text).encode("utf-8", "replace").decode()
     if twice:
         example = min(twice)
         raise DataError(
-            f"{path}: {len(twice)} ids stand more than once, e.g. {example!r}; each needs exactly one answer"
+            f"{path}: {len(twice)} {'id stands' if len(twice) == 1 else 'ids stand'} more than once,"
+            f" e.g. {example!r}; each needs exactly one answer"
         )
     return answers
 
@@ -103,7 +115,7 @@ def _field(row: Row, chosen: str | None, allowed: tuple[str, ...], what: str, fl
         if chosen not in row:
             raise DataError(f"{where}: no column {chosen!r}{nearest(chosen, row)}; columns: {', '.join(map(str, row))}")
         return chosen
-    found = [name for name in allowed if name in row]
+    found: list[str] = [name for name in (*allowed, *(_ALSO_TEXT if flag == "--text-field" else ())) if name in row]
     if len(found) == 1:
         return found[0]
     if found and flag == "id_field":

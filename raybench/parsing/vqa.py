@@ -28,7 +28,7 @@ _AUXILIARY = (
 )
 _YES_NO_FORM = re.compile(rf"\W*{_AUXILIARY}\b|.*?,\s*{_AUXILIARY}\b", re.DOTALL)
 _YES_NO_ASKED = re.compile(r"\b(?:yes\W{1,4}(?:or\W{1,4})?no|no\W{1,4}(?:or\W{1,4})?yes)\b")
-_YES_NO_ZH = re.compile(r"是否|有没有|是不是|能不能|能否|可否|[吗么]\s*[?？]?\s*$")
+_YES_NO_ZH = re.compile(r"是否|有没有|是不是|能不能|能否|可否|(?:吗|(?<![什怎多那这要])么)\s*[?？]?\s*$")
 _EITHER = re.compile(r"\bor\b|还是")
 _ANSWER_CUE = re.compile(r"^(?:the )?(?:final |correct |best )?answer(?: is|:)\s*|^答案\s*[是为:]\s*", re.IGNORECASE)
 

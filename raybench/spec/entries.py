@@ -66,6 +66,13 @@ class ModelSpec(Entry):
     licence: str = ""
     notes: str = ""
 
+    @field_validator("name")
+    @classmethod
+    def _printable(cls, name: str) -> str:
+        if not name.strip() or not name.isprintable():
+            raise ValueError("a name must be one line of printable text")
+        return name
+
     @field_validator("replicas", mode="before")
     @classmethod
     def _bounds(cls, value: Any) -> Any:

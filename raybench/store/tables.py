@@ -145,6 +145,9 @@ def stream(
 
     Each stream has a cursor of its own, so that queries may run while others are read.
     """
-    reader = connection.cursor().sql(sql, params=list(parameters)).to_arrow_reader(batch_rows)
-    for batch in reader:
-        yield from batch.to_pylist()
+    try:
+        reader = connection.cursor().sql(sql, params=list(parameters)).to_arrow_reader(batch_rows)
+        for batch in reader:
+            yield from batch.to_pylist()
+    except (duckdb.InvalidInputException, duckdb.IOException) as error:
+        raise StoreError(f"a stored part cannot be read: {str(error).splitlines()[0]}") from error

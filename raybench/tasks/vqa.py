@@ -50,6 +50,11 @@ class Vqa(Task):
                 kind = "closed" if closed else "open"
             yield replace(sample, slices={**sample.slices, "answer_type": kind})
 
+    def messages(self, sample: Row, variant: str) -> list[Row]:
+        """Ask as the variant says; a row without choices is asked plainly where the variant would list them."""
+        without = "{choices}" in self.prompts[variant] and not sample["choices"]
+        return super().messages(sample, "plain" if without and "plain" in self.prompts else variant)
+
     def parse(self, sample: Row, text: str) -> Answer:
         """Read yes/no, a choice or free text, whichever the question asks for."""
         return read_vqa(text, sample["questions"][0], sample["choices"])

@@ -114,7 +114,7 @@ def test_missing_answers_are_failed_and_exit_1(cli: Cli, answers: Make, table: M
     ("rows", "more", "words"),
     [
         ([], [], ["holds no rows"]),
-        ([{"id": 1, "prediction": "a"}, {"id": 1, "prediction": "b"}], [], ["1 ids stand more than once", "'1'"]),
+        ([{"id": 1, "prediction": "a"}, {"id": 1, "prediction": "b"}], [], ["1 id stands more than once", "'1'"]),
         ([{"id": 1, "prediction": "a", "answer": "b"}], [], ["several columns", "prediction, answer", "--text-field"]),
         ([{"id": 1, "reply": "a"}], [], ["no column for an answer", "columns: id, reply"]),
         ([{"name": 1, "text": "a"}], [], ["no column for an id"]),

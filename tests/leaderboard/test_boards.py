@@ -137,7 +137,7 @@ def test_text_tables_escape_what_their_format_reserves(store):
     assert r"a\_b & 2-3 & 50.0 [" in latex
     assert "never (partial) & - & - &" in latex
     plain = render.boards(found, "table")
-    assert "lacks one: coverage 97.5% (failed rows are not scored)" in plain
+    assert "lacks one: coverage 97.5% (failed and unasked rows are not scored)" in plain
     assert "judge scores are uncalibrated" in plain
 
 

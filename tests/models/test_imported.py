@@ -90,3 +90,20 @@ def test_the_text_is_part_of_the_key(file):
     os.utime(file({"id": "a", "text": "no, really"}), (1, 1))
     assert Imported.key_extra(options, "a") != first
     assert Imported.identity(options) == {"model": "imported", "revision": "", "pinned": True}
+
+
+def test_a_gold_column_never_passes_for_the_answer_beside_an_unusual_name(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "answer": "yes", "pred": "no"}\n', "utf-8")
+    with pytest.raises(DataError, match=r"several columns may be an answer \(answer, pred\)"):
+        read_answers(str(path))
+    assert read_answers(str(path), "pred") == {"1": "no"}
+
+
+def test_nan_is_missing_half_a_surrogate_is_replaced_and_a_list_is_refused(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "text": NaN}\n{"id": 2, "text": "\\ud83d yes"}\n', "utf-8")
+    assert read_answers(str(path)) == {"2": "? yes"}
+    path.write_text('{"id": 1, "text": ["yes", "no"]}\n', "utf-8")
+    with pytest.raises(DataError, match="must be text, not a list"):
+        read_answers(str(path))

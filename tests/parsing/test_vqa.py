@@ -61,3 +61,10 @@ def test_free_text_keeps_its_words():
     assert read_free_text(" Left  Lung ") == Answer("answered", "Left Lung", "free_text:whole", "exact_contract")
     assert read_free_text("**The answer is** Left lung").value == "Left lung"
     assert read_free_text("The answer is").value == "The answer is"
+
+
+def test_chinese_what_questions_are_open_and_their_particle_questions_are_not() -> None:
+    assert question_form("这张图片的成像方式是什么?") == "open"
+    assert question_form("这是怎么了") == "open"
+    assert question_form("肺部有病变么?") == "yes_no"
+    assert question_form("肺部看起来健康吗?") == "yes_no"
