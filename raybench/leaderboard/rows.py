@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 from raybench.errors import StoreError, nearest
 from raybench.schema import CELL, Row
 from raybench.store import Store
 
-__all__ = ["cell_rows", "run_rows", "sample_rows"]
+__all__ = ["LOST_SECONDS", "cell_rows", "run_rows", "sample_rows"]
+
+#: A run reports every 10 s; after this long without a word it is taken for dead.
+LOST_SECONDS = 60.0
+_ENDED = ("done", "incomplete", "failed", "interrupted")
 
 
 def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit: int) -> list[Row]:
@@ -69,10 +74,13 @@ def cell_rows(store: Store) -> list[Row]:
 
 
 def run_rows(store: Store) -> list[Row]:
-    """Return one row a run, oldest first: its newest status, when it began, and its last progress."""
+    """Return one row a run, oldest first: its newest status, when it began, and its last progress.
+
+    A run that was killed cannot say so: one that has not reported for a minute is "lost".
+    """
     rows = store.query(
         "SELECT run_id, arg_max(status, committed_at) AS status, min(committed_at) AS began,"
-        " arg_max_null(detail, committed_at) AS detail"
+        " max(committed_at) AS at, arg_max_null(detail, committed_at) AS detail"
         " FROM runs GROUP BY run_id ORDER BY began",
         (), ("runs",),
     )  # fmt: skip
@@ -81,4 +89,11 @@ def run_rows(store: Store) -> list[Row]:
             row["progress"] = json.loads(store.files.read(f"runs/{row['run_id']}/progress.json"))
         except FileNotFoundError:
             row["progress"] = None
+        heard = str(row["progress"]["at"] if row["progress"] else row["at"])
+        if row["status"] not in _ENDED and _seconds_since(heard) > LOST_SECONDS:
+            row["status"] = "lost"
     return rows
+
+
+def _seconds_since(at: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()

@@ -240,3 +240,12 @@ def test_rows_to_read(tmp_path):
     (run,) = run_rows(store)
     assert (run["run_id"], run["status"], run["progress"]) == ("r", "running", None)
     assert "m on vqa (d/test, short, images with)" in render.status([run], [cell])
+
+
+def test_a_run_that_has_gone_silent_is_lost_and_one_that_ended_is_not(tmp_path, monkeypatch):
+    store = Store(str(tmp_path / "r"))
+    fill(store, questions(["yes"]), {("m", "short", 0): ["yes"]})
+    store.write("runs", [{"run_id": "q", "status": "done"}])
+    assert {row["run_id"]: row["status"] for row in run_rows(store)} == {"r": "running", "q": "done"}
+    monkeypatch.setattr("raybench.leaderboard.rows.LOST_SECONDS", -1.0)
+    assert {row["run_id"]: row["status"] for row in run_rows(store)} == {"r": "lost", "q": "done"}
