@@ -12,7 +12,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.resources import files
 from itertools import combinations
 
@@ -22,7 +22,7 @@ from raybench import registry
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
 from raybench.leaderboard.hits import hits, paired
-from raybench.schema import CELL, Row
+from raybench.schema import CELL, Row, Score
 from raybench.stats.paired import holm, mde, paired_difference
 from raybench.store import Store
 
@@ -96,7 +96,8 @@ def reported_rows(tasks: set[str]) -> list[Row]:
         for row in csv.DictReader(file):
             if row["task_id"] in tasks and row["value"]:
                 out.append({
-                    **dict.fromkeys(_SCORE_FIELDS), "task": row["task_id"], "dataset": row["dataset_id"],
+                    **dict.fromkeys(each.name for each in fields(Score)),
+                    "task": row["task_id"], "dataset": row["dataset_id"],
                     "model": row["model"], "metric": row["metric_key"], "profile": row["profile"],
                     "slice": row["slice"] or "all", "kind": "reported", "value": float(row["value"]),
                     "n": int(row["n"]) if row["n"].isdigit() else None, "unit": "fraction", "higher_is_better": True,
@@ -104,14 +105,6 @@ def reported_rows(tasks: set[str]) -> list[Row]:
                     "signature": f"reported|{row['source']}|{row['locator']}|{row['setting']}",
                 })  # fmt: skip
     return out
-
-
-_SCORE_FIELDS = (
-    "task", "dataset", "split", "sample_set", "model", "config", "variant", "images", "judge", "protocol", "metric",
-    "profile", "slice", "kind", "value", "low", "high", "sd", "unit", "higher_is_better", "n", "n_clusters",
-    "planned", "answered", "refused", "unparsed", "failed", "null_verdicts", "bound_low", "bound_high", "coverage",
-    "headline", "group", "flags", "signature", "generation",
-)  # fmt: skip
 
 
 def boards(store: Store, task: str | None = None, reported: bool = False) -> list[Board]:
