@@ -19,11 +19,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from raybench.errors import SpecError
 from raybench.schema import Answer, Failure, Response, Row, Sample, Verdict
 
 __all__ = [
@@ -61,6 +62,10 @@ class Task(ABC):
         generation: sampling defaults of the task, e.g. {"max_tokens": 32}.
         group: tasks of one group and scale may be averaged.
         restricted: text and images must stay on local hosts.
+        baselines: trivial systems to show beside the models, names in `scoring.baselines`.
+        history: what later turns of a conversation see as earlier answers, the model's own or the references.
+        leaks: one sentence on a known leak between its training and test data; "" for none.
+        self_check: made-up data that check the pipeline; never a medical claim, and shown as such.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -71,6 +76,10 @@ class Task(ABC):
     generation: ClassVar[Mapping[str, Any]] = {}
     group: ClassVar[str] = ""
     restricted: ClassVar[bool] = False
+    baselines: ClassVar[tuple[str, ...]] = ("majority", "always")
+    history: ClassVar[Literal["own", "reference"]] = "own"
+    leaks: ClassVar[str] = ""
+    self_check: ClassVar[bool] = False
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -85,7 +94,33 @@ class Task(ABC):
 
     @abstractmethod
     def parse(self, sample: Row, text: str) -> Answer:
-        """Read a response text (never the target) into an answer; `sample` is a `samples` row."""
+        """Read a response text (never the target) into an answer.
+
+        `sample` has "questions" (the one asked), "choices", "context" (JSON text),
+        "box_convention" (the model's; "" for the task's own) and "image_sizes"
+        ([width_px, height_px] of each image's original; None where unknown).
+        """
+
+    def expected_count(self) -> int | None:
+        """Return the published number of samples of the chosen split; None where unknown."""
+        return None
+
+    def examples(self, n: int) -> list[Sample]:
+        """Return n worked examples for a few-shot prompt, never from the split that is asked.
+
+        Raises:
+            SpecError: the task has no other split to take examples from.
+        """
+        raise SpecError(f"shots: {n}: {type(self).__name__} has no other split to take examples from")
+
+    def labels(self, sample: Row) -> list[str] | None:  # noqa: ARG002
+        """Return single-token labels to force on backends that can, so that their probabilities are known."""
+        return None
+
+    def turns(self, sample: Row, variant: str) -> list[str]:
+        """Return the text of each user turn after the first."""
+        later = ({**sample, "questions": [question]} for question in sample["questions"][1:])
+        return [render(self.prompts[variant], turn) for turn in later]
 
     def messages(self, sample: Row, variant: str) -> list[Row]:
         """Return the chat messages of one unit.
@@ -180,7 +215,8 @@ class Backend(ABC):
         {"bytes", "media_type", "width_px", "height_px"} with media_type
         "image/x-rgb8" for decoded (height x width x 3 uint8) pixels, else the
         original file; "sampling" {"temperature", "top_p", "max_tokens", "seed",
-        "stop"}; and "labels", a list of single-token labels to choose from, or None.
+        "stop"}; "choices", the closed list of answers ([] for open questions); and
+        "labels", a list of single-token labels to choose from, or None.
         With labels, the text is the most probable label and `label_logprobs` holds
         the raw log probability of each.
 
@@ -245,12 +281,15 @@ class Profile(ABC):
     metrics: ClassVar[tuple[MetricDef, ...]]
 
     @abstractmethod
-    def statistics(self, record: Row) -> Mapping[str, float]:
-        """Return one record's statistics.
+    def statistics(self, record: Row) -> Mapping[str, float | Sequence[float]]:
+        """Return one record's statistics: numbers, or flat lists of numbers (of any length).
 
-        `record` has "outcome" (never "failed"), "value", "text", "target",
-        "choices" (list), "slices" (dict), "question", "format" and "positive" (or None). Refused and unparsed rows
-        are wrong, not absent.
+        `record` has "outcome" (never "failed"), "value", "text", "target", "targets"
+        (list), "choices" (list), "boxes" (the true ones, as dicts of `Box`), "slices"
+        (dict), "context" (dict), "question", "format", "extractor", "notes" (dict),
+        "label_logprobs" (dict or None) and "positive" (or None). Refused and unparsed
+        rows are wrong, not absent. A column in which some row gives a list reaches
+        `MetricDef.reduce` as an object array of float arrays, empty where a row has none.
         """
 
 

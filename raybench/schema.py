@@ -207,12 +207,14 @@ class Answer:
         value: the parsed value (JSON-able), None unless answered.
         extractor: the rule that fired, e.g. "yes_no:first_word".
         format: "exact_contract", "recovered:<rule>" or "unrecoverable".
+        notes: counts of what was done to the value, e.g. {"swapped_corners": 1}.
     """
 
     outcome: Outcome
     value: Any = None
     extractor: str = ""
     format: str = "exact_contract"
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -289,13 +291,14 @@ TABLES: dict[str, pa.Schema] = {
     "samples": _schema({
         "task": _TEXT, "dataset": _TEXT, "split": _TEXT, "sample": _TEXT, "sample_hash": _TEXT,
         "input_hash": _TEXT, "ordinal": _INT, "questions": _TEXTS, "targets": _TEXTS, "choices": _TEXTS, "boxes": _TEXT,
-        "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "cluster": _TEXT,
+        "images": _TEXT, "image_sha256": _TEXTS, "image_stamps": _TEXT, "image_sizes": _TEXT,
+        "image_preprocessing": _TEXTS, "cluster": _TEXT,
         "slices": _TEXT, "context": _TEXT,
         "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "units": _schema({
         "key": _TEXT, **_UNIT, "sample_hash": _TEXT, "input_hash": _TEXT, "prompt": _TEXT, "ordinal": _INT,
-        "run_id": _TEXT, "committed_at": _TEXT,
+        "turns": _INT, "run_id": _TEXT, "committed_at": _TEXT,
     }),
     "responses": _schema({
         "key": _TEXT, **_UNIT, "turn": _INT, "messages": _TEXT, "text": _TEXT, "reasoning": _TEXT,
@@ -319,8 +322,8 @@ TABLES: dict[str, pa.Schema] = {
     }),
     "records": _schema({
         "generation": _TEXT, "key": _TEXT, **_UNIT, "sample_hash": _TEXT, "cluster": _TEXT,
-        "slices": _TEXT, "outcome": _TEXT, "extractor": _TEXT, "format": _TEXT, "value": _TEXT,
-        "text": _TEXT, "question": _TEXT, "target": _TEXT, "statistics": _TEXT, "reason": _TEXT,
+        "slices": _TEXT, "turn": _INT, "outcome": _TEXT, "extractor": _TEXT, "format": _TEXT, "value": _TEXT,
+        "notes": _TEXT, "text": _TEXT, "question": _TEXT, "target": _TEXT, "statistics": _TEXT, "reason": _TEXT,
         "signature": _TEXT, "committed_at": _TEXT,
     }),
     "media": _schema({
@@ -338,6 +341,7 @@ TABLES: dict[str, pa.Schema] = {
     "runs": _schema({
         "run_id": _TEXT, "status": _TEXT, "at": _TEXT, "spec": _TEXT, "plan_digest": _TEXT,
         "cells": _TEXT, "judged": _TEXT, "environment": _TEXT, "versions": _TEXT, "git": _TEXT, "detail": _TEXT,
+        "warnings": _TEXT,
         "committed_at": _TEXT,
     }),
 }  # fmt: skip

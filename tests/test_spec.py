@@ -66,7 +66,7 @@ KEYS = "answers, text_field, id_field, name, backend, replicas, gpus, cpus, gene
          "s.yaml: unknown key 'temprature' in generation (did you mean 'temperature'?); "
          "allowed: temperature, top_p, max_tokens, seed, stop"),
         ({"generation": {"top_p": 0}}, "s.yaml: generation.top_p: Input should be greater than 0, not 0"),
-        ({"images": "wiht"}, "s.yaml: images: Input should be 'with' or 'none', not 'wiht'"),
+        ({"images": "wiht"}, "s.yaml: images[0]: Input should be 'with', 'none', 'shuffled' or 'caption', not 'wiht'"),
         ({"min_coverage": 1.5}, "s.yaml: min_coverage: Input should be less than or equal to 1, not 1.5"),
         ({"judges": [{**MODEL, "schedul": "after"}]},
          "s.yaml: judges[0] (a): unknown key 'schedul' (did you mean 'schedule'?)"),
@@ -104,7 +104,7 @@ def test_defaults_and_short_forms():
     (model,) = spec.models
     assert (model.backend, model.replicas, model.boxes) == ("hf", (1, 1), "llava-crop")
     assert model.options["model"] == "llava-hf/llava-1.5-7b-hf"
-    assert (spec.images, spec.repeats, spec.min_coverage, spec.judges) == ("with", 1, 1.0, ())
+    assert (spec.images, spec.repeats, spec.min_coverage, spec.judges) == (("with",), 1, 1.0, ())
     assert spec.generation == Generation(temperature=0, max_tokens=256, seed=0)
     assert build({"tasks": {**VQA, "limit": 5}, "models": {**MODEL, "replicas": 3}}).models[0].replicas == (3, 3)
 

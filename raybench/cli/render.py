@@ -159,8 +159,9 @@ def comparisons(found: Sequence[Comparison], models: tuple[str, str], style: str
         "n",
     ]
     lines = [
-        [f"{row['task']} {row['profile']} {row['metric']}" + ("*" if row["headline"] else ""), _percent(row["value_a"]),
-         _percent(row["value_b"]), _interval({**row, "value": row["difference"], "unit": "fraction"}), _p(row["p"]),
+        [f"{row['task']} {row['profile']} {row['metric']}" + ("*" if row["headline"] else ""),
+         _percent(row["value_a"], row["unit"]), _percent(row["value_b"], row["unit"]),
+         _interval({**row, "value": row["difference"]}), _p(row["p"]),
          str(row["only_a"]), str(row["only_b"]), str(row["n"])]
         for row in rows
     ]  # fmt: skip
@@ -182,6 +183,7 @@ def _comparison_row(item: Comparison) -> Row:
         "value_b": item.value_b, "difference": difference.value, "low": difference.low, "high": difference.high,
         "p": difference.p, "test": difference.test, "n": difference.n, "n_clusters": difference.n_clusters,
         "only_a": difference.only_a, "only_b": difference.only_b, "not_shared": item.only, "mde": item.mde,
+        "unit": item.unit,
     }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ import asyncio
 import platform
 import time
 
-from raybench.engine.plan import CHUNK_ROWS, list_samples, open_task, plan_chunk, plan_model, read_group, todo
+from raybench.engine.groups import CHUNK_ROWS, read_group
+from raybench.engine.plan import list_samples, open_task, plan_chunk, plan_model, todo
 from raybench.engine.stages import attempt_row, request, response_row
 from raybench.errors import DataError, SpecError
 from raybench.models.imported import read_answers
@@ -24,7 +25,7 @@ def import_answers(spec: RunSpec) -> Row:
     """Import the answers of a spec with one task and one `imported` model, and score them.
 
     Returns:
-        {"cells", "answered", "missing": [ids], "unknown": [ids]}.
+        {"cells", "answered", "missing": [ids], "unknown": [ids], "warnings": [sentences]}.
 
     Raises:
         DataError: the answers or the data are malformed, or no id matches.
@@ -35,7 +36,7 @@ def import_answers(spec: RunSpec) -> Row:
     store.seal_orphans()
     try:
         model = plan_model(spec.models[0])
-        name, rows = list_samples(spec, 0, run_id)
+        name, rows, warnings = list_samples(spec, 0, run_id)
         groups = range(-(-rows // CHUNK_ROWS))
         ids = [row["sample"] for group in groups for row in read_group(store, name, group)]
         backend, options = open_plugin("models", "imported", spec.models[0])
@@ -44,7 +45,10 @@ def import_answers(spec: RunSpec) -> Row:
         for group in groups:
             plan_chunk(spec, 0, [model], run_id, name, group)
         plan = todo(spec, [model], run_id)
-        row = {"run_id": run_id, "at": now(), "spec": canonical_json(redacted(spec.model_dump(mode="json")))}
+        row = {
+            "run_id": run_id, "at": now(), "spec": canonical_json(redacted(spec.model_dump(mode="json"))),
+            "warnings": canonical_json(warnings),
+        }  # fmt: skip
         store.write("runs", [{**row, "status": "running", "cells": canonical_json(plan["cells"])}])
         missing = asyncio.run(_write(store, backend(options), plan["todo"][spec.models[0].name], run_id))
         score_store(store, plan["cells"])
@@ -54,7 +58,10 @@ def import_answers(spec: RunSpec) -> Row:
             store.files.delete(f"runs/{run_id}/plan/{file}")
     known = set(ids)
     unknown = sorted(key for key in answers if key not in known)
-    return {"cells": plan["cells"], "answered": len(known & set(answers)), "missing": missing, "unknown": unknown}
+    return {
+        "cells": plan["cells"], "answered": len(known & set(answers)), "missing": missing, "unknown": unknown,
+        "warnings": warnings,
+    }  # fmt: skip
 
 
 def _check_ids(ids: list[str], answers: dict[str, str], path: str) -> None:
@@ -75,6 +82,8 @@ async def _write(store: Store, backend: object, file: Row, run_id: str) -> list[
         by_key = {row["key"]: row for row in rows}
         async for key, result in backend.generate([request(row) for row in rows]):  # type: ignore[attr-defined]
             row = by_key[key]
+            if row["turns"] > 1:
+                result = Failure("turns", "answers made elsewhere have one turn")
             if isinstance(result, Failure):
                 found["attempts"].append(attempt_row(row, result))
                 missing.append(row["sample"])

@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 
 from raybench import registry
-from raybench.engine.plan import CHUNK_ROWS, PlannedModel, block_rows, check_hosts, is_restricted, write_groups
+from raybench.engine.groups import CHUNK_ROWS, write_groups
+from raybench.engine.plan import PlannedModel, block_rows, check_hosts, is_restricted
 from raybench.engine.stages import judge_rows
 from raybench.errors import DataError
 from raybench.interfaces import JudgeProtocol

@@ -17,7 +17,7 @@ import pyarrow as pa
 import ray
 
 from raybench import registry
-from raybench.engine.plan import read_group
+from raybench.engine.groups import read_group
 from raybench.engine.replicas import Replica, Work
 from raybench.engine.resources import fit_pool
 from raybench.engine.stages import load_images

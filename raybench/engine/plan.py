@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,18 +18,19 @@ from urllib.parse import urlsplit
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raybench.data.tables import read_rows
-from raybench.engine.stages import hash_images, prompt_variants, unit_rows
-from raybench.errors import DataError, PolicyError, SpecError
+from raybench.engine.groups import CHUNK_ROWS, read_group, write_groups
+from raybench.engine.shuffling import shuffled_name, with_images, write_shuffled
+from raybench.engine.stages import hash_images, prompt_variants, unit_rows, with_examples
+from raybench.errors import DataError, PolicyError, SpecError, nearest
 from raybench.interfaces import Task
+from raybench.parsing.boxes import CONVENTIONS
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin
 from raybench.store import Store, now, quoted, stream
 
 __all__ = [
-    "CHUNK_ROWS",
     "PlannedModel",
     "block_rows",
     "check_hosts",
@@ -38,19 +39,17 @@ __all__ = [
     "open_task",
     "plan_chunk",
     "plan_model",
-    "read_group",
     "register_plan",
     "todo",
-    "write_groups",
 ]
 
-CHUNK_ROWS = 1024
 _TEXT = pa.string()
 PLAN_SCHEMA = pa.schema([
     *[(name, _TEXT) for name in ("key", *CELL, "sample")], ("repeat", pa.int64()), ("sample_hash", _TEXT),
     ("input_hash", _TEXT),
     ("prompt", _TEXT), ("ordinal", pa.int64()), ("messages", _TEXT), ("image_refs", _TEXT), ("sampling", _TEXT),
     ("questions", pa.list_(_TEXT)), ("choices", pa.list_(_TEXT)), ("context", _TEXT), ("task_index", pa.int64()),
+    ("turns", pa.int64()), ("later_turns", _TEXT), ("labels", _TEXT),
 ])  # fmt: skip
 
 
@@ -77,6 +76,11 @@ def plan_model(spec: ModelSpec) -> PlannedModel:
         ModelError: the model does not exist or cannot be reached.
     """
     backend, options = open_plugin("models", spec.backend, spec)
+    if spec.boxes and spec.boxes not in CONVENTIONS:
+        raise SpecError(
+            f"model {spec.name}: unknown box convention {spec.boxes!r}{nearest(spec.boxes, CONVENTIONS)};"
+            f" allowed: {', '.join(CONVENTIONS)}"
+        )
     found = dict(backend.identity(options))
     pinned = bool(found.pop("pinned", True))
     identity = {"backend": spec.backend, "backend_version": backend.version, **found}
@@ -90,12 +94,13 @@ def open_task(spec: TaskSpec) -> Task:
     """Return the task with its options and its chosen prompt variants."""
     plugin, options = open_plugin("tasks", spec.task, spec)
     task: Task = plugin(options)
-    task.prompts = prompt_variants(task, spec.prompts, _read_prompts)  # type: ignore[misc]
+    prompts = prompt_variants(task, spec.prompts, _read_prompts)
+    task.prompts = with_examples(prompts, task.examples(spec.shots)) if spec.shots else prompts  # type: ignore[misc]
     return task
 
 
-def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int]:
-    """Write one task's selected samples, with the image hashes already known; return (file, row count).
+def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int, list[str]]:
+    """Write one task's selected samples, with the image hashes already known; return (file, row count, warnings).
 
     Raises:
         DataError: missing or malformed data, or nothing selected.
@@ -114,7 +119,18 @@ def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int]:
         raise DataError(f"task {chosen.task}: the data hold no samples")
     if store.parts("samples"):
         _attach_known_hashes(store, name, pa.schema(columns))
-    return name, count
+    if "shuffled" in spec.images:
+        write_shuffled(store, name, shuffled_name(run_id, index))
+    return name, count, _warnings(task, chosen, count)
+
+
+def _warnings(task: Task, chosen: TaskSpec, count: int) -> list[str]:
+    """What a reader of the scores should know about the data: another count than published, a known leak."""
+    found = [f"task {chosen.task}: known leak: {task.leaks}"] if task.leaks else []
+    published, whole = task.expected_count(), chosen.limit is None and chosen.sample is None
+    if whole and published is not None and published != count:
+        found.append(f"task {chosen.task}: {count} samples here, {published} published")
+    return found
 
 
 def plan_chunk(spec: RunSpec, index: int, models: Sequence[PlannedModel], run_id: str, samples: str, group: int) -> int:
@@ -122,12 +138,17 @@ def plan_chunk(spec: RunSpec, index: int, models: Sequence[PlannedModel], run_id
     store = Store(spec.output)
     task = open_task(spec.tasks[index])
     rows = [hash_images(row) for row in read_group(store, samples, group)]
+    shown = dict.fromkeys(spec.images, rows)
+    if "shuffled" in shown:
+        others = read_group(store, shuffled_name(run_id, index), group)
+        shown["shuffled"] = [hash_images(with_images(row, other)) for row, other in zip(rows, others, strict=True)]
     planned = [_model_row(spec, model, task, run_id) for model in models]
     units = (
         {**unit, "task_index": index}
         for model in planned
-        for row in rows
-        for unit in unit_rows(row, task, model, spec.images, spec.repeats)
+        for images, seen in shown.items()
+        for row in seen
+        for unit in unit_rows(row, task, model, images, spec.repeats)
     )  # fmt: skip
     schema = pa.schema([field for field in TABLES["samples"] if field.name not in ("run_id", "committed_at")])
     write_groups(store, f"runs/{run_id}/plan/hashed-{index}-{group}.parquet", rows, schema, CHUNK_ROWS)
@@ -153,7 +174,8 @@ def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str, commit: boo
     with store.connect(("responses",)) as connection:
         register_plan(connection, store, run_id)
         connection.execute(
-            "CREATE TABLE missing AS SELECT p.key, p.model FROM plan p ANTI JOIN all_responses r USING (key)"
+            "CREATE TABLE missing AS SELECT p.key, p.model FROM plan p"
+            " ANTI JOIN (SELECT key, count(*) AS turns FROM all_responses GROUP BY key) r USING (key, turns)"
         )
         cells = _cells(connection)
         files = {model.spec.name: _write_todo(connection, store, model.spec, run_id) for model in models}
@@ -165,25 +187,6 @@ def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str, commit: boo
 def block_rows(rows: int, max_replicas: int) -> int:
     """Return the rows of one block: clamp(N / (8 x max replicas), 1, 1024)."""
     return max(1, min(1024, rows // (8 * max_replicas)))
-
-
-def write_groups(store: Store, name: str, rows: Iterable[Row], schema: pa.Schema, group_rows: int) -> int:
-    """Write rows as one Parquet file of row groups of `group_rows` (the last smaller); return the count."""
-    count, source = 0, iter(rows)
-    with store.files.staged(name) as path, pq.ParquetWriter(path, schema) as writer:
-        while batch := list(islice(source, group_rows)):
-            table = pa.Table.from_pylist([{key: row.get(key) for key in schema.names} for row in batch], schema=schema)
-            writer.write_table(table, row_group_size=group_rows)
-            count += len(batch)
-    return count
-
-
-def read_group(store: Store, name: str, group: int) -> list[Row]:
-    """Return one row group of a file as rows."""
-    if store.files.is_local:
-        return list(pq.ParquetFile(store.files.url(name)).read_row_group(group).to_pylist())
-    with store.files.fs.open(f"{store.files.root}/{name}", "rb") as file:
-        return list(pq.ParquetFile(file).read_row_group(group).to_pylist())
 
 
 def _read_prompts(path: str) -> dict[str, str]:
@@ -224,7 +227,8 @@ def _select(rows: Iterator[Row], chosen: TaskSpec) -> Iterator[Row]:
 def _attach_known_hashes(store: Store, name: str, schema: pa.Schema) -> None:
     with store.connect(("samples",)) as connection:
         sql = (
-            "SELECT p.* EXCLUDE (image_sha256, image_stamps), s.image_sha256, s.image_stamps"
+            "SELECT p.* EXCLUDE (image_sha256, image_stamps, image_sizes, image_preprocessing),"
+            " s.image_sha256, s.image_stamps, s.image_sizes, s.image_preprocessing"
             f" FROM read_parquet({quoted(store.files.url(name))}) p"
             " LEFT JOIN samples s USING (task, dataset, split, sample) ORDER BY p.ordinal"
         )

@@ -21,7 +21,7 @@ import ray
 from raybench import registry
 from raybench.engine.plan import PlannedModel
 from raybench.engine.resources import ledger_proxy
-from raybench.engine.stages import attempt_row, request, response_row, verdict_row
+from raybench.engine.stages import attempt_row, next_turn, request, response_row, verdict_row
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
@@ -133,6 +133,7 @@ class Worker:
     async def _send(self, rows: Sequence[Row]) -> None:
         """Send rows to the model and make each answer durable as it comes."""
         waiting = {row["key"]: row for row in rows}
+        again: list[Row] = []
         requests = [request(row) for row in rows]
         self._accounts.sending(self._work.stream, list(waiting))
         started, results = now(), self._backend.generate(requests)
@@ -153,33 +154,44 @@ class Worker:
                 self._accounts.dying(self._work.stream, self._replica, one_line(error))
                 self._die()
                 raise
-            self._keep(waiting.pop(key), result, started, len(rows))
+            more = self._keep(waiting.pop(key), result, started, len(rows))
+            again += [more] if more else []
         if waiting:
             raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
+        if again:
+            await self._send(again)
 
-    def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> None:
+    def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> Row | None:
+        """Keep one result; return the row that asks a conversation's next turn, if there is one."""
         if isinstance(result, Failure):
             self._fail(row, result)
-            return
+            return None
         run = {**self._stamp, "started_at": started, "batch_size": batch}
         if self._work.table == "verdicts":
             if row["protocol"] not in self._protocols:
                 self._protocols[row["protocol"]] = _protocol(row["protocol"])
             found = verdict_row(row, self._protocols[row["protocol"]], result, run)
-            outcome = str(found["status"])
-        else:
-            found = response_row(row, result, run)
-            sample = {name: row[name] for name in ("questions", "choices", "context")}
-            outcome = read_answer(self._tasks[row["task_index"]], sample, result.text).outcome
-        self._append(self._work.table, found, outcome)
+            self._append(self._work.table, [found], str(found["status"]))
+            return None
+        answers, written = [*row.get("answers", []), result], row.get("written", [])
+        written = [*written, response_row(row, result, run, turn=len(written))]
+        following = next_turn(row, answers)
+        if following is not None:
+            return {**following, "answers": answers, "written": written}
+        sizes = [[image["width_px"], image["height_px"]] for image in row.get("loaded") or []]
+        reading = {"image_sizes": sizes, "box_convention": self._work.model.spec.boxes}
+        seen = {**row, **reading, "questions": row["questions"][-1:]}
+        outcome = read_answer(self._tasks[row["task_index"]], seen, result.text).outcome
+        self._append(self._work.table, written, outcome)  # a conversation reaches the disk whole
+        return None
 
     def _fail(self, row: Row, failure: Failure) -> None:
-        self._append("attempts", attempt_row(row, failure), f"failed:{failure.reason}")
+        self._append("attempts", [attempt_row(row, failure)], f"failed:{failure.reason}")
 
-    def _append(self, table: str, row: Row, outcome: str) -> None:
-        """Write a row; it counts once it is durable: at once on local disk, else with its part."""
-        self._writers[table].append(row)
-        self._unconfirmed.append((row["key"], outcome))
+    def _append(self, table: str, rows: Sequence[Row], outcome: str) -> None:
+        """Write one unit's rows; it counts once they are durable: at once on local disk, else with their part."""
+        self._writers[table].extend(rows)
+        self._unconfirmed.append((rows[0]["key"], outcome))
         if self._store.files.is_local:
             self._confirm()
 

@@ -19,9 +19,10 @@ from typing import Any
 
 import ray
 
+from raybench.engine.groups import CHUNK_ROWS
 from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.pipeline import call, call_all, run_stream
-from raybench.engine.plan import CHUNK_ROWS, PlannedModel, list_samples, plan_chunk, plan_model, register_plan, todo
+from raybench.engine.plan import PlannedModel, list_samples, plan_chunk, plan_model, register_plan, todo
 from raybench.engine.progress import Progress
 from raybench.engine.replicas import Work
 from raybench.engine.resources import connected, remote_ledger
@@ -143,6 +144,7 @@ class _Session:
             "versions": canonical_json(_versions()), "git": _git(), "plan_digest": fields.get("plan_digest"),
             "cells": canonical_json(fields["cells"]) if "cells" in fields else None,
             "judged": fields.get("judged"), "detail": fields.get("detail"),
+            "warnings": canonical_json(self.result.warnings),
         }  # fmt: skip
         self.store.write("runs", [row])
 
@@ -184,9 +186,9 @@ def _session(spec: RunSpec, address: str | None, show: Show | None) -> Iterator[
 
 def _plan(session: _Session, models: Sequence[PlannedModel], commit: bool) -> Row:
     spec, run_id = session.spec, session.run_id
-    for index, (name, rows) in enumerate(
-        call_all(list_samples, [(spec, i, run_id) for i in range(len(spec.tasks))], 1)
-    ):
+    listed = call_all(list_samples, [(spec, i, run_id) for i in range(len(spec.tasks))], 1)
+    for index, (name, rows, warnings) in enumerate(listed):
+        session.result.warnings += warnings
         groups = [(spec, index, models, run_id, name, group) for group in range(-(-rows // CHUNK_ROWS))]
         for _ in call_all(plan_chunk, groups):
             pass

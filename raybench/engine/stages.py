@@ -11,21 +11,23 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from raybench.data.images import PREPROCESSING, fingerprint, open_image, read_bytes, sha256
+from raybench.data.images import PREPROCESSING, fingerprint, open_image, preprocessing, read_bytes, sha256, size_px
 from raybench.errors import DataError, SpecError, nearest
 from raybench.interfaces import JudgeProtocol, Task
-from raybench.schema import CELL, Failure, Response, Row, Verdict, canonical_json, digest
+from raybench.schema import CELL, Failure, Response, Row, Sample, Verdict, canonical_json, digest
 
 __all__ = [
     "attempt_row",
     "hash_images",
     "judge_rows",
     "load_images",
+    "next_turn",
     "prompt_variants",
     "request",
     "response_row",
     "unit_rows",
     "verdict_row",
+    "with_examples",
 ]
 
 
@@ -61,27 +63,44 @@ def prompt_variants(task: Task, prompts: str | Sequence[str], read: Any) -> dict
     return {name: declared[name] for name in chosen}
 
 
+def with_examples(prompts: Mapping[str, str], examples: Sequence[Sample]) -> dict[str, str]:
+    """Return prompt variants that open with worked examples (text only), named "<variant>+<n>shot"."""
+    shown = "".join(f"Question: {item.questions[0]}\nAnswer: {item.targets[0]}\n\n" for item in examples)
+    return {f"{name}+{len(examples)}shot": f"Examples:\n{shown}{prompt}" for name, prompt in prompts.items()}
+
+
 def hash_images(sample: Row) -> Row:
-    """Return the sample row with `image_sha256` and `image_stamps` filled in.
+    """Return the sample row with its `image_*` columns filled in: hashes, stamps, sizes, preprocessing.
 
     A known hash is kept where size and mtime (or ETag) have not changed. An
     unreadable image gets a hash of its name, so that the unit can be planned
     and fails when it is read.
     """
-    known = dict(zip(_json(sample.get("image_stamps")) or [], sample.get("image_sha256") or [], strict=False))
-    stamps, hashes = [], []
+    before = (sample.get("image_sha256"), _json(sample.get("image_sizes")), sample.get("image_preprocessing"))
+    facts = zip(*(column or [] for column in before), strict=False)
+    known = dict(zip(_json(sample.get("image_stamps")) or [], facts, strict=False))
+    stamps, found = [], []
     for image in _json(sample["images"]):
         unchanged = fingerprint(image["uri"])
-        stamp = canonical_json([image["uri"], unchanged])
-        found = known.get(stamp, "unreadable:") if unchanged is not None else "unreadable:"
-        if found.startswith("unreadable:"):
-            try:
-                found = sha256(read_bytes(image["uri"]))
-            except DataError:
-                found = "unreadable:" + digest(image["uri"], 16)
+        stamp = canonical_json([image, unchanged])
+        fact = known.get(stamp) if unchanged is not None else None
         stamps.append(stamp)
-        hashes.append(found)
-    return {**sample, "image_sha256": hashes, "image_stamps": canonical_json(stamps)}
+        found.append(fact if fact and not fact[0].startswith("unreadable:") else _hashed(image))
+    return {
+        **sample, "image_stamps": canonical_json(stamps), "image_sha256": [sha for sha, _, _ in found],
+        "image_sizes": canonical_json([size for _, size, _ in found]),
+        "image_preprocessing": [steps for _, _, steps in found],
+    }  # fmt: skip
+
+
+def _hashed(image: Row) -> tuple[str, list[int] | None, str]:
+    """Return (hash of the file, [width_px, height_px] or None, what will be done to it)."""
+    try:
+        data = read_bytes(image["uri"])
+    except DataError:
+        return "unreadable:" + digest(image["uri"], 16), None, PREPROCESSING
+    size = size_px(data, image)
+    return sha256(data), list(size) if size else None, preprocessing(image, data)
 
 
 def unit_rows(sample: Row, task: Task, model: Row, images: str, repeats: int) -> Iterator[Row]:
@@ -92,45 +111,72 @@ def unit_rows(sample: Row, task: Task, model: Row, images: str, repeats: int) ->
         model: a planned model: "name", "config", "identity" (content key part),
             "sampling" of this task, "nonce" ("" or what makes a fresh run fresh),
             and "extra", a function from the sample id to more key parts.
-        images: "with" or "none".
+        images: "with" (or "shuffled": the sample's images are another's already), "none", or
+            "caption": the caption in place of the image.
+
+    Raises:
+        DataError: the caption is wanted and there is none.
     """
     refs = [
         {**image, "sha256": sha}
         for image, sha in zip(_json(sample["images"]), sample["image_sha256"], strict=True)
     ]  # fmt: skip
+    shown = refs if images in ("with", "shuffled") else []
+    steps = sorted({*(sample["image_preprocessing"] if shown else []), PREPROCESSING})
     for variant, template in task.prompts.items():
-        messages = _by_hash(task.messages(sample, variant), refs, images)
+        asked = _by_hash(task.messages(sample, variant), refs if shown else [])
+        messages = _with_caption(asked, sample) if images == "caption" else asked
+        turns = _turns(sample, task, variant)
+        labels = task.labels(sample)
         for repeat in range(repeats):
             sampling = {**model["sampling"], "seed": model["sampling"]["seed"] + repeat}
             content = {
-                "identity": model["identity"], "messages": messages, "preprocessing": PREPROCESSING,
+                "identity": model["identity"], "messages": messages,
+                "preprocessing": steps if len(steps) > 1 else PREPROCESSING,
                 "sampling": sampling, "repeat": repeat, "nonce": model["nonce"], **model["extra"](sample["sample"]),
+                **({"turns": turns} if turns else {}), **({"labels": labels} if labels else {}),
             }  # fmt: skip
             yield {
                 "key": digest(content),
                 **{name: sample[name] for name in _FROM_SAMPLE},
                 "model": model["name"], "config": model["config"], "variant": variant, "images": images,
                 "repeat": repeat, "prompt": digest(template, 8), "messages": canonical_json(messages),
-                "image_refs": canonical_json(refs if images == "with" else []),
+                "image_refs": canonical_json(shown), "turns": len(turns) + 1, "later_turns": canonical_json(turns),
                 "sampling": canonical_json(sampling), "questions": sample["questions"],
+                "labels": canonical_json(labels) if labels else None,
                 "choices": sample["choices"], "context": sample["context"],
             }  # fmt: skip
+
+
+def _turns(sample: Row, task: Task, variant: str) -> list[Row]:
+    """Return the later user turns: {"text", "before": the earlier answer to show, None for the model's own}."""
+    texts = task.turns(sample, variant)
+    before = sample["targets"] if task.history == "reference" else [None] * len(texts)
+    return [{"text": text, "before": shown} for text, shown in zip(texts, before, strict=False)]
+
+
+def next_turn(row: Row, answers: Sequence[Response]) -> Row | None:
+    """Return the row that asks a conversation's next turn, given the answers so far; None after the last."""
+    later = _json(row.get("later_turns")) or []
+    if len(answers) > len(later):
+        return None
+    turn = later[len(answers) - 1]
+    said = turn["before"] if turn["before"] is not None else answers[-1].text
+    messages = [
+        *_json(row["messages"]),
+        {"role": "assistant", "content": [{"type": "text", "text": said}]},
+        {"role": "user", "content": [{"type": "text", "text": turn["text"]}]},
+    ]
+    return {**row, "messages": canonical_json(messages)}
 
 
 def load_images(row: Row, pixels: bool) -> Row:
     """Return the plan row with "loaded" images read from its references, and "error" ("" unless one failed)."""
     try:
-        loaded = [_open(image, pixels) for image in _json(row.get("image_refs")) or []]
+        loaded = [open_image(image, pixels) for image in _json(row.get("image_refs")) or []]
     except DataError as error:
         return {**row, "loaded": [], "error": str(error)}
     return {**row, "loaded": loaded, "error": ""}
-
-
-def _open(image: Row, pixels: bool) -> Row:
-    part = [name for name in ("frame", "plane", "slice", "window") if image.get(name) is not None]
-    if part:
-        raise DataError(f"{image['uri']}: cannot read a {part[0]} of an image; only whole pictures are read")
-    return open_image(image["uri"], pixels)
 
 
 def request(row: Row) -> Row:
@@ -146,16 +192,17 @@ def request(row: Row) -> Row:
     return {
         "id": row["key"], "sample": row["sample"], "messages": messages, "images": row.get("loaded") or [],
         "sampling": _json(row["sampling"]), "labels": _json(row.get("labels")),
+        "choices": list(row.get("choices") or []),
     }  # fmt: skip
 
 
-def response_row(row: Row, response: Response, run: Row) -> Row:
-    """Return the `responses` row of one answered unit."""
+def response_row(row: Row, response: Response, run: Row, turn: int = 0) -> Row:
+    """Return the `responses` row of one answered turn."""
     fields = dataclasses.asdict(response)
     fields["label_logprobs"] = canonical_json(response.label_logprobs) if response.label_logprobs else None
     fields["notes"] = canonical_json(dict(response.notes))
     unit = {name: row[name] for name in ("key", *CELL, "sample", "repeat")}
-    return {**unit, "turn": 0, "messages": row["messages"], **fields, **run}
+    return {**unit, "turn": turn, "messages": row["messages"], **fields, **run}
 
 
 def verdict_row(row: Row, protocol: JudgeProtocol, response: Response, run: Row) -> Row:
@@ -208,18 +255,27 @@ def _verdict_fields(row: Row, verdict: Verdict, decided_by: str) -> Row:
     return {**{name: row[name] for name in kept}, **fields, "decided_by": decided_by}
 
 
-def _by_hash(messages: Sequence[Mapping[str, Any]], refs: Sequence[Row], images: str) -> list[Row]:
-    """Messages with images named by hash, as they are stored; without them if `images` is "none"."""
+def _by_hash(messages: Sequence[Mapping[str, Any]], refs: Sequence[Row]) -> list[Row]:
+    """Messages with images named by hash, as they are stored; without them where there are no refs."""
     out: list[Row] = []
     for message in messages:
         parts = []
         for part in message["content"]:
             if part["type"] != "image":
                 parts.append(part)
-            elif images == "with":
+            elif refs:
                 parts.append({"type": "image", "sha256": refs[part["image"]]["sha256"]})
         out.append({**message, "content": parts})
     return out
+
+
+def _with_caption(messages: Sequence[Row], sample: Row) -> list[Row]:
+    """Messages whose first turn opens with the image's caption."""
+    caption = str(_json(sample["context"] or "{}").get("caption") or "").strip()
+    if not caption:
+        raise DataError(f"images: caption: sample {sample['sample']!r} of {sample['dataset']} has no caption")
+    part = {"type": "text", "text": f"Description of the image: {caption}\n"}
+    return [{**messages[0], "content": [part, *messages[0]["content"]]}, *messages[1:]]
 
 
 def _json(text: Any) -> Any:

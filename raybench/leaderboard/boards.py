@@ -21,9 +21,9 @@ import duckdb
 from raybench import registry
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
-from raybench.leaderboard.hits import hits, paired
+from raybench.leaderboard.hits import graded, paired
 from raybench.schema import CELL, Row, Score
-from raybench.stats.paired import holm, mde, paired_difference
+from raybench.stats.paired import holm, mde
 from raybench.store import Store
 
 __all__ = ["ALPHA", "Board", "Line", "boards", "reported_rows", "score_rows"]
@@ -201,12 +201,9 @@ def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
         line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"
     ]
     metric = _metric(board.metric)
-    found = {id(line): hits(connection, line.headline, board.metric[0], metric) for line in lines}
+    found = {id(line): graded(connection, line.headline, board.metric[0]) for line in lines}
     pairs = list(combinations(lines, 2))
-    tests = []
-    for a, b in pairs:
-        _, values_a, values_b, clusters = paired(found[id(a)], found[id(b)])
-        tests.append(paired_difference(values_a, values_b, clusters))
+    tests = [paired(found[id(a)], found[id(b)], metric).difference for a, b in pairs]
     adjusted = holm([1.0 if test.p is None else test.p for test in tests])
     better = {id(line): 0 for line in lines}
     worse = {id(line): 0 for line in lines}

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
 from raybench import registry
 from raybench.errors import StoreError, nearest
-from raybench.interfaces import Array
-from raybench.leaderboard.hits import hits, paired
+from raybench.leaderboard.hits import Graded, Paired, graded, paired
 from raybench.schema import CELL, Row
-from raybench.stats.paired import PairedDifference, mde, paired_difference
+from raybench.stats.paired import PairedDifference, mde
 from raybench.store import Store, stream
 
 __all__ = ["Comparison", "Flip", "compare"]
@@ -37,7 +35,8 @@ class Comparison:
     Attributes:
         only: samples left out: one of the two lacks them (failed or never planned) or has them with another label.
         mde: smallest difference found with 80 % power at the discordance seen, as a fraction.
-        flips: filled in for the headline metric.
+        unit: of the two values and the difference.
+        flips: filled in for a headline metric whose samples are right or wrong.
     """
 
     task: str
@@ -53,11 +52,12 @@ class Comparison:
     difference: PairedDifference
     only: int
     mde: float | None
+    unit: str = "fraction"
     flips: list[Flip] = field(default_factory=list)
 
 
 def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -> list[Comparison]:
-    """Compare two models on every task, variant and ratio metric that both have.
+    """Compare two models on every task, variant and metric that both have.
 
     Raises:
         StoreError: an unknown model, or nothing that both were scored on.
@@ -96,33 +96,30 @@ def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> lis
     task = registry.load("tasks", a["task"])
     out = []
     for name in task.profiles:
+        side_a, side_b = (graded(connection, cell, name) for cell in (a, b))
         for metric in registry.load("metrics", name).metrics:
-            if metric.hit is None:
+            found = paired(side_a, side_b, metric)
+            if found.value_a is None or found.value_b is None:
                 continue
-            side_a, side_b = (hits(connection, cell, name, metric) for cell in (a, b))
-            shared, values_a, values_b, clusters = paired(side_a, side_b)
-            if not shared:
-                continue
-            difference = paired_difference(values_a, values_b, clusters)
-            discordance = (difference.only_a + difference.only_b) / len(shared)
+            difference = found.difference
+            discordance = (difference.only_a + difference.only_b) / len(found.samples)
             headline = (name, metric.name) == task.headline
             out.append(Comparison(
                 a["task"], a["dataset"], a["split"], a["variant"], a["images"], name, metric.name, headline,
-                float(values_a.mean()), float(values_b.mean()), difference,
-                only=len(side_a.value.keys() | side_b.value.keys()) - len(shared),
-                mde=mde(len(shared), discordance) if discordance else None,
-                flips=_flips(a, b, side_a.rows, side_b.rows, (shared, values_a, values_b)) if headline else [],
+                found.value_a, found.value_b, difference, only=found.left_out, unit=metric.unit,
+                mde=mde(len(found.samples), discordance) if discordance else None,
+                flips=_flips((a, side_a), (b, side_b), found) if headline else [],
             ))  # fmt: skip
     return out
 
 
-def _flips(
-    a: Row, b: Row, rows_a: dict[str, Row], rows_b: dict[str, Row], values: tuple[Sequence[str], Array, Array]
-) -> list[Flip]:
-    out = []
-    for sample, value_a, value_b in zip(*values, strict=True):
+def _flips(a: tuple[Row, Graded], b: tuple[Row, Graded], found: Paired) -> list[Flip]:
+    if found.hits_a is None or found.hits_b is None:
+        return []
+    (cell_a, side_a), (cell_b, side_b), out = a, b, []
+    for sample, value_a, value_b in zip(found.samples, found.hits_a, found.hits_b, strict=True):
         if value_a != value_b:
-            row_a, row_b = rows_a[sample], rows_b[sample]
-            better = a["model"] if value_a > value_b else b["model"]
+            row_a, row_b = side_a.rows[sample], side_b.rows[sample]
+            better = cell_a["model"] if value_a > value_b else cell_b["model"]
             out.append(Flip(sample, row_a["question"], row_a["target"], row_a["text"], row_b["text"], better))
     return out

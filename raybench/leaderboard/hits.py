@@ -1,9 +1,9 @@
-"""Two models' per-sample results on the samples they share, joined by sample, never by order."""
+"""Two models' graded rows on the samples they share, joined by sample, never by order."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -11,47 +11,89 @@ import numpy as np
 
 from raybench.interfaces import Array, MetricDef
 from raybench.schema import CELL, Row
+from raybench.scoring.columns import scored_name, stacked
+from raybench.stats.paired import PairedDifference, paired_difference, paired_metric
 from raybench.store import stream
 
-__all__ = ["Hits", "hits", "paired"]
+__all__ = ["Graded", "Paired", "graded", "paired"]
 
 
 @dataclass(frozen=True)
-class Hits:
-    """One cell's result on one ratio metric: sample -> mean hit over repeats, and each sample's cluster."""
+class Graded:
+    """One cell under one profile: what is scored (a sample, or a turn of it) -> the statistics of each repeat."""
 
-    value: dict[str, float]
-    cluster: dict[str, str]
+    statistics: dict[str, list[Row]]
     rows: dict[str, Row]
 
 
-def hits(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], profile: str, metric: MetricDef) -> Hits:
-    """Return the hits of the samples in the metric's denominator (failed rows are in none)."""
+@dataclass(frozen=True)
+class Paired:
+    """Two cells on one metric.
+
+    Attributes:
+        samples: those that both were graded on, by name.
+        value_a, value_b: the metric on them; None without samples.
+        hits_a, hits_b: mean hit of each sample; None for a metric that is no ratio.
+        left_out: samples that only one of the two has in the metric's denominator, or under another label.
+    """
+
+    samples: list[str]
+    value_a: float | None
+    value_b: float | None
+    difference: PairedDifference
+    hits_a: Array | None
+    hits_b: Array | None
+    left_out: int
+
+
+def graded(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], profile: str) -> Graded:
+    """Return a cell's rows that are not failed, with their statistics under a profile."""
     where = " AND ".join(f"{name} = ?" for name in CELL)
-    columns = "sample, sample_hash, cluster, statistics, text, target, question"
-    sql = f"SELECT {columns} FROM records WHERE {where} AND outcome <> 'failed'"
-    found: dict[str, list[float]] = {}
-    cluster: dict[str, str] = {}
-    rows: dict[str, Row] = {}
+    columns = "sample, turn, sample_hash, cluster, statistics, text, target, question"
+    sql = f"SELECT {columns} FROM records WHERE {where} AND outcome <> 'failed' ORDER BY ALL"
+    found = Graded({}, {})
     for row in stream(connection, sql, [cell[name] for name in CELL]):
-        columns = json.loads(row["statistics"]).get(profile, {})
-        if metric.hit is None or not columns.get(metric.over):
-            continue
-        found.setdefault(row["sample"], []).append(float(columns.get(metric.hit, 0.0)))
-        cluster[row["sample"]] = row["cluster"]
-        rows[row["sample"]] = row
-    return Hits({sample: float(np.mean(values)) for sample, values in found.items()}, cluster, rows)
+        name, statistics = scored_name(row), json.loads(row.pop("statistics"))
+        found.statistics.setdefault(name, []).append(statistics.get(profile, {}))
+        found.rows[name] = row
+    return found
 
 
-def paired(a: Hits, b: Hits) -> tuple[list[str], Array, Array, Array]:
-    """Return (shared samples, hits of a, hits of b, clusters) in one order.
+def paired(a: Graded, b: Graded, metric: MetricDef) -> Paired:
+    """Compare two cells on one metric, over the samples that both were graded on.
 
     A sample is shared where both were graded on the same content: not across a corrected label.
     """
-    shared = sorted(
-        sample
-        for sample in a.value.keys() & b.value.keys()
-        if a.rows[sample]["sample_hash"] == b.rows[sample]["sample_hash"]
-    )
-    values_a, values_b = (np.asarray([side.value[sample] for sample in shared], dtype=float) for side in (a, b))
-    return shared, values_a, values_b, np.asarray([a.cluster[sample] for sample in shared], dtype=object).astype(str)
+    sides = [
+        {name for name, rows in side.statistics.items() if any(row.get(metric.over) for row in rows)} for side in (a, b)
+    ]
+    shared = sorted(name for name in sides[0] & sides[1] if a.rows[name]["sample_hash"] == b.rows[name]["sample_hash"])
+    left_out = len(sides[0] | sides[1]) - len(shared)
+    clusters = np.asarray([a.rows[name]["cluster"] for name in shared], dtype=object).astype(str)
+    if metric.hit is not None and metric.reduce is None:
+        hits = [_hits(side, shared, metric) for side in (a, b)]
+        difference = paired_difference(*hits, clusters)
+        values = [float(each.mean()) if shared else None for each in hits]
+        return Paired(shared, values[0], values[1], difference, hits[0], hits[1], left_out)
+    columns, side_of, names, shares = _side_by_side(a, b, shared)
+    difference, values = paired_metric(metric, columns, side_of, clusters[names], shares)
+    return Paired(shared, values[0], values[1], difference, None, None, left_out)
+
+
+def _hits(side: Graded, shared: Sequence[str], metric: MetricDef) -> Array:
+    assert metric.hit is not None
+    counted = ([row for row in side.statistics[name] if row.get(metric.over)] for name in shared)
+    return np.asarray([np.mean([float(row.get(metric.hit, 0.0)) for row in rows]) for rows in counted], dtype=float)
+
+
+def _side_by_side(a: Graded, b: Graded, shared: Sequence[str]) -> tuple[dict[str, Array], Array, Array, Array]:
+    """Return (columns over a's rows, then b's; side of each row; place of its sample; its share of the sample)."""
+    entries, sides, places, shares = list[Row](), list[int](), list[int](), list[float]()
+    for side, found in enumerate((a, b)):
+        for place, name in enumerate(shared):
+            rows = found.statistics[name]
+            entries += rows
+            sides += [side] * len(rows)
+            places += [place] * len(rows)
+            shares += [1 / len(rows)] * len(rows)
+    return stacked(entries), np.asarray(sides, dtype=int), np.asarray(places, dtype=int), np.asarray(shares)

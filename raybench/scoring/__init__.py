@@ -1,6 +1,7 @@
 """Records to scores: what a number is made of, with its interval, counts and recipe."""
 
-from raybench.scoring.cells import read_answer, score_store
+from raybench.scoring.cells import score_store
+from raybench.scoring.grading import read_answer
 from raybench.scoring.inputs import stored_tasks
 
 __all__ = ["read_answer", "score_store", "stored_tasks"]

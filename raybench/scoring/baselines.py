@@ -1,24 +1,28 @@
-"""What trivial systems would score on the same samples: constant answers from the labels.
+"""What trivial systems would score on the same samples: answers made of the labels, or of nothing.
 
 A score below the majority answer says little; every leaderboard shows it beside
-the models, as rows of `kind: baseline`.
+the models, as rows of `kind: baseline`. A task names its baselines.
 """
 
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import duckdb
 
 from raybench.schema import CELL, Row
 from raybench.store import stream
 
-__all__ = ["baseline_records"]
+__all__ = ["BASELINES", "baseline_records"]
+
+Answers = Callable[[Row], str]
 
 _SQL = f"""
-SELECT u.key, u.sample, u.repeat, s.sample_hash, s.cluster, s.slices, s.questions, s.targets, s.choices, s.context
+SELECT u.key, u.sample, u.repeat, s.sample_hash, s.cluster, s.slices, s.questions, s.targets, s.choices, s.context,
+    s.boxes, s.image_sizes
 FROM units u JOIN samples s USING (task, dataset, split, sample)
 SEMI JOIN all_responses r USING (key)
 WHERE {" AND ".join(f"u.{name} = ?" for name in CELL)}
@@ -26,12 +30,13 @@ QUALIFY row_number() OVER (PARTITION BY u.sample ORDER BY u.repeat) = 1 ORDER BY
 """
 
 
-def baseline_records(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> dict[str, Iterator[Row]]:
+def baseline_records(
+    connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str], names: Sequence[str]
+) -> dict[str, Iterator[Row]]:
     """Return baseline name -> rows to grade, over the samples of one cell that were answered.
 
-    `majority` answers each kind of question (closed, open) with its most common
-    target; `always <answer>` gives one of the two most common closed answers, or
-    one class, throughout.
+    Args:
+        names: of BASELINES; one of them may make several systems ("always yes", "always no").
     """
     parameters = [cell[name] for name in CELL]
     targets: dict[str, Counter[str]] = defaultdict(Counter)
@@ -39,15 +44,55 @@ def baseline_records(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, s
         targets[_kind(row)][row["targets"][0].strip().lower()] += 1
     if not targets:
         return {}
-    majority = {kind: _most_common(counts)[0] for kind, counts in targets.items()}
-    constants = {answer for kind, counts in targets.items() if kind != "open" for answer in _most_common(counts)[:2]}
 
-    def rows(answers: Mapping[str, str] | str) -> Iterator[Row]:
+    def rows(answer: Answers) -> Iterator[Row]:
         for row in stream(connection, _SQL, parameters):
-            text = answers if isinstance(answers, str) else answers[_kind(row)]
-            yield {**row, "text": text, "present": True, "reason": None}
+            yield {**row, "texts": [answer(row)] * len(row["questions"]), "label_logprobs": None, "reason": None}
 
-    return {"majority": rows(majority), **{f"always {answer}": rows(answer) for answer in sorted(constants)}}
+    systems = {system: answer for name in names for system, answer in BASELINES[name](targets).items()}
+    return {system: rows(answer) for system, answer in systems.items()}
+
+
+def _majority(targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
+    """Answer each kind of question (closed, open) with its most common target."""
+    best = {kind: _most_common(counts)[0] for kind, counts in targets.items()}
+    return {"majority": lambda row: best[_kind(row)]}
+
+
+def _always(targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
+    """Give one of the two most common closed answers, or one class, throughout."""
+    common = {answer for kind, counts in targets.items() if kind != "open" for answer in _most_common(counts)[:2]}
+    return {f"always {answer}": _constant(answer) for answer in sorted(common)}
+
+
+def _constant(answer: str) -> Answers:
+    return lambda _row: answer
+
+
+def _random_box(_targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
+    """Draw one box of a plausible size an image, seeded by the sample."""
+    return {"random box": _drawn}
+
+
+def _drawn(row: Row) -> str:
+    generator = random.Random(f"{row['sample']}/box")
+    width, height = generator.uniform(0.1, 0.4), generator.uniform(0.1, 0.4)
+    x, y = generator.uniform(0, 1 - width), generator.uniform(0, 1 - height)
+    label = generator.choice(row["choices"]) if row["choices"] else ""
+    return f"{label} [{x:.3f}, {y:.3f}, {x + width:.3f}, {y + height:.3f}]".strip()
+
+
+def _no_box(_targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
+    return {"no box": _constant("none")}
+
+
+#: What a task may name: the targets of each kind of question -> system -> its answer to a row.
+BASELINES: Mapping[str, Callable[[Mapping[str, Counter[str]]], dict[str, Answers]]] = {
+    "majority": _majority,
+    "always": _always,
+    "random_box": _random_box,
+    "no_box": _no_box,
+}
 
 
 def _kind(row: Row) -> str:

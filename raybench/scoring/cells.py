@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from itertools import groupby
 from typing import Any
@@ -17,31 +17,39 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from raybench import registry
-from raybench.interfaces import Array, MetricDef, Profile, Statistics, Task
-from raybench.schema import CELL, Answer, Row, Score, canonical_json
+from raybench.interfaces import Array, MetricDef, Statistics, Task
+from raybench.schema import CELL, Row, Score
 from raybench.scoring.baselines import baseline_records
-from raybench.scoring.columns import Cell, View, append, views
-from raybench.scoring.inputs import GROUP, inputs, next_generation, stored_inputs, stored_tasks
+from raybench.scoring.columns import Cell, View, append, stacked, views
+from raybench.scoring.grading import CONTRACT, grade, profiles_of
+from raybench.scoring.inputs import (
+    GROUP,
+    inputs,
+    next_generation,
+    stored_conventions,
+    stored_inputs,
+    stored_tasks,
+)
 from raybench.scoring.verdicts import JudgeColumns, judge_columns
-from raybench.stats.intervals import interval
+from raybench.stats.intervals import Interval, interval
 from raybench.stats.paired import null_bounds
 from raybench.store import Store, stream
 
-__all__ = ["CONTRACT", "grade", "read_answer", "score_store"]
+__all__ = ["score_store"]
 
-CONTRACT = "contract"
 _RECORD_ROWS = 8192
 _FAILED_RATE = MetricDef("failed_rate", over="row", hit="failed", higher_is_better=False)
 
 _ROWS_SQL = """
 SELECT u.* EXCLUDE (run_id, committed_at, ordinal, sample_hash, input_hash),
     s.sample_hash, s.ordinal, s.questions, s.targets,
-    s.choices, s.cluster, s.slices, s.context, r.text, r.key IS NOT NULL AS present,
-    a.reason
+    s.choices, s.cluster, s.slices, s.context, s.boxes, s.image_sizes, r.texts, r.label_logprobs, a.reason
 FROM units u
 JOIN samples s USING (task, dataset, split, sample, input_hash)
-LEFT JOIN (SELECT key, text FROM all_responses WHERE turn = 0) r USING (key)
+LEFT JOIN (
+    SELECT key, list(text ORDER BY turn) AS texts, arg_min(label_logprobs, turn) AS label_logprobs
+    FROM all_responses GROUP BY key
+) r USING (key)
 LEFT JOIN (SELECT key, arg_max(reason, committed_at) AS reason FROM attempts GROUP BY key) a USING (key)
 ORDER BY u.task, u.dataset, u.split, u.model, u.config, u.images, u.variant, s.ordinal, u.sample, u.repeat
 """
@@ -60,13 +68,15 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
     with store.connect() as connection:
         generation = next_generation(connection)
         tasks, made_of = stored_tasks(connection), inputs(connection)
+        conventions = stored_conventions(connection)
         known = stored_inputs(connection) if only_stale else {}
         rows = stream(connection, _ROWS_SQL)
         for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in GROUP)):
             # Units whose run was killed before it began have no task: the next run plans them again.
             if key[:3] not in tasks or (wanted is not None and key not in wanted) or known.get(key) == made_of[key]:
                 continue
-            found = _score_group(store, connection, group, tasks[key[:3]], generation)
+            rows_read = ({**row, "box_convention": conventions.get(row["model"], "")} for row in group)
+            found = _score_group(store, connection, rows_read, tasks[key[:3]], generation)
             scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
         scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
     store.write("scores", [{**score, "generation": generation} for score in scores])
@@ -85,51 +95,19 @@ def _score_group(
     return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
 
-def grade(row: Row, task: Task, profiles: Sequence[Profile]) -> Row:
-    """Return the record of one unit joined with its sample and response (see the `records` table).
-
-    A unit without a response is `failed`: it has a reason and no statistics.
-    """
-    context = json.loads(row["context"] or "{}")
-    record = {
-        **{name: row[name] for name in ("key", *CELL, "sample", "repeat", "sample_hash", "cluster", "slices")},
-        "question": row["questions"][0], "target": row["targets"][0], "choices": row["choices"],
-        "positive": context.get("positive"), "text": row["text"], "reason": row["reason"],
-    }  # fmt: skip
-    if not row["present"]:
-        return {**record, "outcome": "failed", "extractor": None, "format": None, "value": None, "statistics": "{}"}
-    answer = read_answer(task, {name: row[name] for name in ("questions", "choices", "context")}, row["text"] or "")
-    record |= {"outcome": answer.outcome, "extractor": answer.extractor, "format": answer.format, "reason": None}
-    seen = {**record, "value": answer.value, "slices": json.loads(row["slices"])}
-    statistics = {profile.name: dict(profile.statistics(seen)) for profile in profiles}
-    return {**record, "value": canonical_json(answer.value), "statistics": canonical_json(statistics)}
-
-
-def read_answer(task: Task, sample: Row, text: str) -> Answer:
-    """Return what the task's parser reads; a parser that breaks on a text leaves it unparsed, and says so."""
-    try:
-        return task.parse(sample, text)
-    except Exception as error:
-        return Answer("unparsed", None, f"parser_error:{type(error).__name__}", "unrecoverable")
-
-
-def _profiles(task: Task) -> list[Profile]:
-    return [registry.load("metrics", name)() for name in (*task.profiles, CONTRACT)]
-
-
 def _read_cell(store: Store, keys: Row, rows: Iterator[Row], task: Task, generation: str) -> Cell:
     """Grade a cell's rows, write its records in parts, keep its columns."""
-    cell, profiles, waiting = Cell(keys), _profiles(task), list[Row]()
+    cell, profiles, waiting = Cell(keys), profiles_of(task), list[Row]()
     recipe = ", ".join(f"{profile.name}.v{profile.version}" for profile in profiles)
     for row in rows:
         cell.prompt = row["prompt"]
-        if not row["present"] and row["reason"] is None:
+        if not row["texts"] and row["reason"] is None:
             cell.pending.append(json.loads(row["slices"]))
             continue
-        record = grade(row, task, profiles)
-        append(cell, record)
-        waiting.append({**record, "generation": generation, "signature": recipe})
-        if len(waiting) == _RECORD_ROWS:
+        for record in grade(row, task, profiles):
+            append(cell, record)
+            waiting.append({**record, "generation": generation, "signature": recipe})
+        if len(waiting) >= _RECORD_ROWS:
             store.write("records", waiting)
             waiting = []
     store.write("records", waiting)
@@ -143,8 +121,8 @@ def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) 
         if not len(view.rows):
             continue
         common = _common(task, view)
-        for profile in _profiles(task):
-            columns = _columns(cell.statistics.get(profile.name, []), view.scored())
+        for profile in profiles_of(task):
+            columns = stacked(cell.statistics.get(profile.name, []), view.scored())
             scores += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
         failed = np.asarray([outcome == "failed" for outcome in cell.outcomes], dtype=float)[view.rows]
         columns = {"row": np.ones(len(failed)), "failed": failed}
@@ -171,12 +149,6 @@ def _common(task: Task, view: View) -> Row:
     }
 
 
-def _columns(entries: Sequence[Mapping[str, float]], rows: Array) -> dict[str, Array]:
-    """Statistics of the chosen rows as columns; a key that a row lacks is 0."""
-    names = sorted({name for entry in entries for name in entry})
-    return {name: np.asarray([entries[i].get(name, 0.0) for i in rows], dtype=float) for name in names}
-
-
 @dataclass(frozen=True)
 class _Samples:
     """Which rows are repeats (or variants) of one sample: averaged within it, so that each sample counts once."""
@@ -196,16 +168,28 @@ class _Samples:
         sums, counts = np.bincount(self.inverse, values * over, k), np.bincount(self.inverse, over, k)
         return np.divide(sums, counts, out=np.zeros(k), where=counts > 0)
 
-    def columns(self, metric: MetricDef, columns: Statistics) -> Statistics:
-        """One entry a sample of the columns a metric reads."""
-        if len(self.first) == len(self.inverse):
-            return {name: np.asarray(values)[self.first] for name, values in columns.items()}
-        if metric.hit is None or metric.reduce is not None:
-            ones = np.ones(len(self.inverse))
-            return {name: self.mean(np.asarray(values), ones) for name, values in columns.items()}
-        over = np.asarray(columns[metric.over])
-        hits = self.mean(np.asarray(columns[metric.hit]), over)
-        return {metric.hit: hits, metric.over: self.mean((over > 0).astype(float), over)}
+    def interval(self, metric: MetricDef, columns: Statistics, clusters: Array) -> Interval:
+        """Return the metric's value and interval, each sample counting once; `clusters` has one name a row."""
+        repeated = len(self.first) < len(self.inverse)
+        if metric.reduce is not None:
+            shares = 1.0 / np.bincount(self.inverse)[self.inverse]
+            found = interval(_shared(metric, shares) if repeated else metric, columns, clusters)
+            counted = np.unique(self.inverse[np.asarray(columns[metric.over], dtype=float) > 0])
+            return replace(found, n=len(counted))
+        assert metric.hit is not None
+        over, hits = np.asarray(columns[metric.over]), np.asarray(columns[metric.hit])
+        if repeated:
+            hits = self.mean(hits, over)
+            over = self.mean((over > 0).astype(float), over)
+            clusters = clusters[self.first]
+        return interval(metric, {metric.hit: hits, metric.over: over}, clusters)
+
+
+def _shared(metric: MetricDef, shares: Array) -> MetricDef:
+    """The metric with each row's weight divided among the rows of its sample."""
+    reduce = metric.reduce
+    assert reduce is not None
+    return replace(metric, reduce=lambda statistics, weights: reduce(statistics, weights * shares))
 
 
 def _metric_scores(
@@ -214,12 +198,13 @@ def _metric_scores(
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
     samples = _Samples.of([view.cell.samples[i] for i in chosen])
-    clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)[samples.first]
+    clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)
+    always = ("self check",) if task.self_check else ()
     scores = []
     for metric in metrics:
         if metric.over not in columns:
             continue
-        found = interval(metric, samples.columns(metric, columns), clusters)
+        found = samples.interval(metric, columns, clusters)
         if found.value is None and not common.get("null_verdicts"):
             continue
         headline = (common["profile"], metric.name) == task.headline and view.slice == "all"
@@ -227,7 +212,8 @@ def _metric_scores(
         scores.append(Score(**{
             **common, "metric": metric.name, "value": found.value, "low": found.low, "high": found.high,
             "unit": metric.unit, "higher_is_better": metric.higher_is_better, "n": found.n,
-            "n_clusters": found.n_clusters, "flags": found.flags, "headline": headline, "signature": signature,
+            "n_clusters": found.n_clusters, "flags": (*found.flags, *always), "headline": headline,
+            "signature": signature,
         }))  # fmt: skip
     return scores
 
@@ -280,8 +266,8 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
             getattr(whole, column).extend(getattr(cell, column))
     view = View(whole, np.arange(len(whole.samples)), "all")
     common, scores = _common(task, view), []
-    for profile in _profiles(task):
-        columns = _columns(whole.statistics.get(profile.name, []), view.scored())
+    for profile in profiles_of(task):
+        columns = stacked(whole.statistics.get(profile.name, []), view.scored())
         for score in _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task):
             metric = next(metric for metric in profile.metrics if metric.name == score.metric)
             each = [_point(metric, cell, profile.name) for cell in cells]
@@ -293,7 +279,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
 
 def _point(metric: MetricDef, cell: Cell, profile: str) -> float | None:
     view = View(cell, np.arange(len(cell.samples)), "all")
-    columns = _columns(cell.statistics.get(profile, []), view.scored())
+    columns = stacked(cell.statistics.get(profile, []), view.scored())
     if metric.over not in columns or not columns[metric.over].sum():
         return None
     return float(metric.values(columns, np.ones((1, len(view.scored()))))[0])
@@ -310,19 +296,20 @@ def _baselines(connection: duckdb.DuckDBPyConnection, scores: Sequence[Row], tas
             continue
         seen.add(key)
         task = tasks[key[:3]]
-        profiles = _profiles(task)
+        profiles = profiles_of(task)
         cell_keys = {name: score[name] for name in CELL}
-        for name, rows in baseline_records(connection, cell_keys).items():
+        for name, rows in baseline_records(connection, cell_keys, task.baselines).items():
             keys = {**cell_keys, "model": name, "config": "", "variant": "", "images": "none"}
             cell = Cell(keys, prompt="none")
             for row in rows:
-                append(cell, grade({**row, **keys}, task, profiles))
+                for record in grade({**row, **keys}, task, profiles):
+                    append(cell, record)
             for view in views(cell):
                 common = {**_common(task, view), "kind": "baseline"}
                 if (slice_key := (name, *key[:3], common["sample_set"], view.slice)) in written:
                     continue  # two sample sets may share a slice
                 written.add(slice_key)
                 for profile in profiles[:-1]:
-                    columns = _columns(cell.statistics.get(profile.name, []), view.scored())
+                    columns = stacked(cell.statistics.get(profile.name, []), view.scored())
                     out += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
     return out

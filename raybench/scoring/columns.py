@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from raybench.interfaces import Array
 from raybench.schema import Row, digest
 
-__all__ = ["Cell", "View", "append", "views"]
+__all__ = ["Cell", "View", "append", "scored_name", "stacked", "views"]
 
 #: A slice column with more values than this is an identifier, not a slice.
 _MAX_SLICE_VALUES = 100
@@ -27,7 +28,7 @@ class Cell:
         pending: slices of the planned units that were never asked: counted, not failed.
         samples, hashes, clusters, outcomes: one entry a row.
         slices: slice column -> value of each row.
-        statistics: profile -> column -> numbers, one a row (0 for failed rows).
+        statistics: profile -> column -> a number or a list of numbers a row (none for failed rows).
     """
 
     keys: Row
@@ -38,12 +39,17 @@ class Cell:
     clusters: list[str] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
     slices: list[dict[str, str]] = field(default_factory=list)
-    statistics: dict[str, list[Mapping[str, float]]] = field(default_factory=dict)
+    statistics: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     records: list[Row] = field(default_factory=list)
 
 
+def scored_name(record: Row) -> str:
+    """Return what a score counts once: a sample, or one later turn of a conversation."""
+    return f"{record['sample']}#{record['turn'] + 1}" if record.get("turn") else str(record["sample"])
+
+
 def append(cell: Cell, record: Row) -> None:
-    cell.samples.append(record["sample"])
+    cell.samples.append(scored_name(record))
     cell.hashes.append(record["sample_hash"])
     cell.clusters.append(record["cluster"])
     cell.outcomes.append(record["outcome"])
@@ -80,6 +86,22 @@ class View:
     def sample_set(self) -> str:
         pairs = sorted({(self.cell.samples[i], self.cell.hashes[i]) for i in self.scored()})
         return digest([list(pair) for pair in pairs], 12)
+
+
+def stacked(entries: Sequence[Mapping[str, Any]], rows: Array | None = None) -> dict[str, Array]:
+    """Return the statistics of some rows (default all) as columns; what a row lacks is 0, or empty among lists."""
+    chosen = entries if rows is None else [entries[i] for i in rows]
+    names = sorted({name for entry in entries for name in entry})
+    return {name: _column([entry.get(name) for entry in chosen]) for name in names}
+
+
+def _column(values: Sequence[Any]) -> Array:
+    if not any(isinstance(value, list) for value in values):
+        return np.asarray([value or 0.0 for value in values], dtype=float)
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = np.asarray(value or [], dtype=float)
+    return column
 
 
 def views(cell: Cell) -> list[View]:

@@ -14,14 +14,16 @@ from raybench.schema import CELL, digest
 from raybench.spec import TaskSpec, open_plugin
 from raybench.store import new_id, stream
 
-__all__ = ["GROUP", "inputs", "next_generation", "stored_inputs", "stored_tasks"]
+__all__ = ["GROUP", "inputs", "next_generation", "stored_conventions", "stored_inputs", "stored_tasks"]
 
 #: The prompt variants of one of these are scored together.
 GROUP = tuple(name for name in CELL if name != "variant")
 
 _SQL = f"""
 SELECT {", ".join(f"u.{name}" for name in GROUP)}, count(*) AS n,
-    bit_xor(hash(u.key, u.variant, u.sample, u.repeat, u.prompt, s.sample_hash, r.committed_at, a.reason)) AS rows
+    bit_xor(hash(
+        u.key, u.variant, u.sample, u.repeat, u.prompt, s.sample_hash, s.image_sizes, r.committed_at, a.reason
+    )) AS rows
 FROM units u
 JOIN samples s USING (task, dataset, split, sample, input_hash)
 LEFT JOIN (SELECT key, committed_at FROM all_responses WHERE turn = 0) r USING (key)
@@ -42,9 +44,10 @@ def inputs(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:
         stream(connection, "SELECT count(*) AS n, bit_xor(hash(key, status, label)) AS rows FROM all_verdicts")
     )
     shared = [version("raybench"), judged, [str(value) for value in verdicts[0].values()]]
+    conventions = stored_conventions(connection)
     recipes = {key: _recipe(task) for key, task in stored_tasks(connection).items()}
     return {
-        key: digest([shared, recipes.get(key[:3]), row["n"], str(row["rows"])], 16)
+        key: digest([shared, recipes.get(key[:3]), conventions.get(row["model"], ""), row["n"], str(row["rows"])], 16)
         for row in stream(connection, _SQL)
         if (key := tuple(row[name] for name in GROUP))
     }
@@ -74,6 +77,15 @@ def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, 
             spec = TaskSpec.model_validate(entries[cell["task_index"]])
             plugin, options = open_plugin("tasks", spec.task, spec)
             found[cell["task"], cell["dataset"], cell["split"]] = plugin(options)
+    return found
+
+
+def stored_conventions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Return how each model's boxes are read: the convention of the newest run with that model."""
+    found: dict[str, str] = {}
+    for run in stream(connection, "SELECT spec FROM runs WHERE cells IS NOT NULL ORDER BY committed_at"):
+        for model in json.loads(run["spec"]).get("models", []):
+            found[model["name"]] = model.get("boxes") or ""
     return found
 
 

@@ -38,12 +38,13 @@ class Entry(BaseModel):
 
 
 class TaskSpec(Entry):
-    """One task: its name, prompt variants, row selection and the task's own options."""
+    """One task: its name, prompt variants, worked examples, row selection and the task's own options."""
 
     task: str
     prompts: str | tuple[str, ...] = "default"
     limit: int | None = Field(None, ge=1)
     sample: int | None = Field(None, ge=1)
+    shots: int = Field(0, ge=0)
 
     @model_validator(mode="after")
     def _one_selection(self) -> TaskSpec:
@@ -94,7 +95,7 @@ class JudgeSpec(ModelSpec):
 
 
 class RunSpec(_Strict):
-    """One run. `output` is a local path or an fsspec URL (s3://, gs://)."""
+    """One run. `output` is a local path or an fsspec URL (s3://, gs://); `images` is one mode or several."""
 
     name: str = "run"
     output: str = "results"
@@ -102,7 +103,7 @@ class RunSpec(_Strict):
     models: tuple[ModelSpec, ...] = ()
     judges: tuple[JudgeSpec, ...] = ()
     generation: Generation = Generation()
-    images: Literal["with", "none"] = "with"
+    images: tuple[Literal["with", "none", "shuffled", "caption"], ...] = ("with",)
     repeats: int = Field(1, ge=1)
     min_coverage: float = Field(1.0, ge=0, le=1)
     max_null_verdicts: float = Field(0.01, ge=0, le=1)
@@ -110,6 +111,11 @@ class RunSpec(_Strict):
     fresh: bool = False
     local_hosts: tuple[str, ...] = ()
     allow_remote: tuple[str, ...] = ()
+
+    @field_validator("images", mode="before")
+    @classmethod
+    def _modes(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @property
     def digest(self) -> str:

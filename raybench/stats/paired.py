@@ -18,10 +18,28 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from raybench.interfaces import Array, MetricDef
-from raybench.stats.intervals import DRAWS, FEW_CLUSTERS, SEED, cluster_bootstrap, cluster_codes, design_effect, wilson
+from raybench.interfaces import Array, MetricDef, Statistics
+from raybench.stats.intervals import (
+    DRAWS,
+    FEW_CLUSTERS,
+    SEED,
+    cluster_bootstrap,
+    cluster_codes,
+    cluster_weights,
+    design_effect,
+    wilson,
+)
 
-__all__ = ["PairedDifference", "holm", "mcnemar_exact", "mde", "null_bounds", "paired_difference", "sign_flip"]
+__all__ = [
+    "PairedDifference",
+    "holm",
+    "mcnemar_exact",
+    "mde",
+    "null_bounds",
+    "paired_difference",
+    "paired_metric",
+    "sign_flip",
+]
 
 #: Sign flips drawn where there are too many clusters to try every one.
 FLIPS = 20_000
@@ -39,7 +57,7 @@ class PairedDifference:
     Attributes:
         value, low, high: difference of means and its interval; None without rows.
         p: two-sided p value; None without rows.
-        test: "mcnemar_exact" or "sign_flip".
+        test: "mcnemar_exact", "sign_flip" or "permutation".
         only_a, only_b: rows on which A is above B, and B above A.
         flags: "few clusters" (a bootstrap over fewer than 30), "no spread" (no draw differed).
     """
@@ -113,6 +131,52 @@ def paired_difference(
     p = mcnemar_exact(only_a, only_b) if exact else sign_flip(sums, seed=seed)
     low, high, flags = _difference_interval(difference, codes, k, draws, seed, confidence)
     return PairedDifference(float(difference.mean()), low, high, p, test, n, k, only_a, only_b, flags)
+
+
+def paired_metric(
+    metric: MetricDef, statistics: Statistics, sides: Array, clusters: Any, shares: Array
+) -> tuple[PairedDifference, tuple[float | None, float | None]]:
+    """Compare two models on a metric that is no mean of rows, such as F1 or average precision.
+
+    The interval bootstraps clusters with both models' rows drawn together. The p
+    value permutes: under the null each cluster's rows are as likely the other
+    model's, p = (1 + extreme)/(1 + draws).
+
+    Args:
+        statistics: columns over the rows of A and of B. sides: (n,) 0 for A, 1 for B.
+        clusters: (n,) names. shares: (n,) weight of each row within its sample.
+
+    Returns:
+        The difference (`only_a` and `only_b` are 0: rows have no hits), and the two values.
+    """
+    codes, k = cluster_codes(clusters)
+    n = round(float(shares[sides == 0].sum()))
+    if not n:
+        return PairedDifference(None, None, None, None, "permutation", 0, 0, 0, 0), (None, None)
+    own = np.stack([shares * (sides == side) for side in (0, 1)])
+    values = [float(metric.values(statistics, weights[None])[0]) for weights in own]
+    if not all(map(math.isfinite, values)):
+        return PairedDifference(None, None, None, None, "permutation", n, k, 0, 0), (None, None)
+    observed = values[0] - values[1]
+
+    def differences(a: Array, b: Array) -> Array:
+        return metric.values(statistics, a) - metric.values(statistics, b)
+
+    drawn, permuted = [], []
+    rng, size = np.random.default_rng(SEED), max(1, _CELLS // len(codes))
+    for counts in cluster_weights(k, DRAWS):
+        for start in range(0, len(counts), size):
+            weights = counts[start : start + size, codes].astype(float)
+            drawn.append(differences(weights * own[0], weights * own[1]))
+            swapped = rng.integers(0, 2, size=(len(weights), k))[:, codes] != sides
+            permuted.append(differences(shares * ~swapped, shares * swapped))
+    found, null = (np.concatenate(parts) for parts in (drawn, permuted))
+    found, null = found[np.isfinite(found)], null[np.isfinite(null)]
+    low, high = np.quantile(found, [0.025, 0.975])
+    p = (1 + int(np.count_nonzero(np.abs(null) >= abs(observed) * (1 - 1e-9)))) / (1 + len(null))
+    flags = ("few clusters",) if k < FEW_CLUSTERS else ()
+    difference = PairedDifference(observed, float(low), float(high), p, "permutation", n, k, 0, 0, flags)
+    return difference, (values[0], values[1])
 
 
 def _difference_interval(

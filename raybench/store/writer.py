@@ -14,7 +14,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
@@ -59,13 +59,18 @@ class Writer:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Make one row durable; `committed_at` and the writer's stamp are added."""
-        full = {key: _storable(value) for key, value in {**row, **self._stamp, "committed_at": now()}.items()}
+        self.extend([row])
+
+    def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Make rows durable together: they reach the disk in one write."""
+        stamp = {**self._stamp, "committed_at": now()}
+        full = [{key: _storable(value) for key, value in {**row, **stamp}.items()} for row in rows]
         with self._lock:
             if not self._rows:
                 self._begin()
-            self._rows.append(full)
+            self._rows += full
             if self._open is not None:
-                self._open.write(json.dumps(full, ensure_ascii=False) + "\n")
+                self._open.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in full))
                 self._open.flush()
             if len(self._rows) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
                 self._seal()

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 from raybench import registry, schema, spec
+from raybench.engine.groups import read_group
 from raybench.engine.judging import JudgeFilter, judge_todo
-from raybench.engine.plan import list_samples, plan_chunk, plan_model, read_group, todo
+from raybench.engine.plan import list_samples, plan_chunk, plan_model, todo
 from raybench.engine.stages import attempt_row, load_images, request, response_row, verdict_row
 from raybench.leaderboard import boards
 from raybench.schema import CELL, Failure, Response, canonical_json
@@ -220,7 +221,7 @@ def test_a_row_that_breaks_the_function_is_a_failure(built: spec.RunSpec, tmp_pa
 def _answer(store: Store, built: spec.RunSpec) -> None:
     """Plan, generate, store and score in this process, with the functions that a run's Ray tasks call."""
     model = plan_model(built.models[0])
-    name, count = list_samples(built, 0, RUN)
+    name, count, _ = list_samples(built, 0, RUN)
     assert count == 4
     assert plan_chunk(built, 0, [model], RUN, name, 0) == 4
     plan = todo(built, [model], RUN)

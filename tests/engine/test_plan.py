@@ -41,7 +41,7 @@ def _headline(tmp_path: Path, model: str = "m") -> dict[str, Any]:
 
 def _plan(spec: RunSpec, run_id: str, commit: bool = True) -> dict[str, Any]:
     models = [plan_model(model) for model in spec.models]
-    name, _ = list_samples(spec, 0, run_id)
+    name, _, _ = list_samples(spec, 0, run_id)
     plan_chunk(spec, 0, models, run_id, name, 0)
     return todo(spec, models, run_id, commit)
 

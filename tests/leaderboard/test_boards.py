@@ -13,9 +13,10 @@ from statsmodels.stats.contingency_tables import mcnemar
 
 from raybench.cli import render
 from raybench.errors import StoreError
+from raybench.interfaces import MetricDef
 from raybench.leaderboard import boards, compare, score_rows
 from raybench.leaderboard.boards import reported_rows
-from raybench.leaderboard.hits import Hits, paired
+from raybench.leaderboard.hits import Graded, paired
 from raybench.leaderboard.rows import cell_rows, run_rows, sample_rows
 from raybench.schema import Score
 from raybench.scoring import score_store
@@ -208,11 +209,14 @@ def test_compare_mistakes(store):
 def test_a_sample_with_a_corrected_label_is_not_shared():
     def side(*hashes):
         names = [f"s{i}" for i in range(len(hashes))]
-        rows = {name: {"sample_hash": found} for name, found in zip(names, hashes, strict=True)}
-        return Hits(dict.fromkeys(names, 1.0), {name: f"c{name}" for name in names}, rows)
+        rows = {
+            name: {"sample_hash": found, "cluster": f"c{name}"} for name, found in zip(names, hashes, strict=True)
+        }
+        return Graded({name: [{"all": 1.0, "hit": 1.0}] for name in names}, rows)
 
-    shared, values_a, _, clusters = paired(side("x", "y", "z"), side("x", "other", "z"))
-    assert (shared, values_a.tolist(), clusters.tolist()) == (["s0", "s2"], [1, 1], ["cs0", "cs2"])
+    found = paired(side("x", "y", "z"), side("x", "other", "z"), MetricDef("accuracy", over="all", hit="hit"))
+    assert (found.samples, found.hits_a.tolist(), found.difference.n_clusters) == (["s0", "s2"], [1, 1], 2)
+    assert found.left_out == 1
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
