@@ -274,11 +274,16 @@ class MetricDef:
 
 
 class Profile(ABC):
-    """A named, versioned scorer: per-record statistics and the metrics made of them."""
+    """A named, versioned scorer: per-record statistics and the metrics made of them.
+
+    Attributes:
+        beside: metrics that a board shows beside this profile's headline.
+    """
 
     name: ClassVar[str]
     version: ClassVar[str] = "1"
     metrics: ClassVar[tuple[MetricDef, ...]]
+    beside: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def statistics(self, record: Row) -> Mapping[str, float | Sequence[float]]:

@@ -99,6 +99,8 @@ def report(result: RunResult) -> int:
 
 def report_import(done: dict[str, Any], model: str, output: str, min_coverage: float = 1.0) -> int:
     """Say what was imported and which ids did not fit; return the exit code."""
+    for warning in done["warnings"]:
+        _say(f"note: {warning}")
     _say(f"{done['answered']} {'answer' if done['answered'] == 1 else 'answers'} imported as {model}")
     for word, ids in (("unknown (not in the task, left out)", done["unknown"]), ("missing (failed)", done["missing"])):
         if ids:

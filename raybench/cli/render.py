@@ -92,13 +92,18 @@ def _board(board: Board, style: str) -> str:
     title = (
         f"{board.task} on {board.dataset}/{board.split}: {board.metric[1]} ({board.metric[0]}), percent [95 % interval]"
     )
-    header = ["model", "rank", board.metric[1], *(f"{profile} {_short(metric)}" for profile, metric in board.columns)]
+    header = ["model", "rank", board.metric[1], *(_column(column, board) for column in board.columns)]
     header += ["n", "clusters", "refused", "unparsed", "failed"]
     rows = [_line(line, board) for line in board.lines]
     notes = _notes(board)
     comment = {"markdown": "\n", "latex": "% "}.get(style, "")
     tail = "".join(f"{comment}{note}\n" for note in notes)
     return table(header, rows, style, title) + tail
+
+
+def _column(column: tuple[str, str], board: Board) -> str:
+    profile, metric = column
+    return metric if profile == board.metric[0] else f"{profile} {_short(metric)}"
 
 
 def _short(metric: str) -> str:
@@ -119,6 +124,13 @@ def _line(line: Line, board: Board) -> list[str]:
     return [line.model + marks, rank, _interval(head), *others, *counts]
 
 
+_FLAGS = {
+    "self check": "drawn images: a self-check of the pipeline, never a medical claim",
+    "few clusters": "few clusters: an interval over fewer than 30 clusters is rough",
+    "no spread": "no spread: no bootstrap draw differed, so Wilson's interval stands in",
+}
+
+
 def _notes(board: Board) -> list[str]:
     notes = []
     if board.mde is not None:
@@ -129,7 +141,7 @@ def _notes(board: Board) -> list[str]:
     if any(line.partial for line in board.lines):
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
-    notes += [f"flag: {flag}" for flag in flags]
+    notes += [_FLAGS.get(flag, f"flag: {flag}") for flag in flags]
     short = [line for line in board.lines if line.headline["coverage"] is not None and line.headline["coverage"] < 1]
     notes += [
         f"{line.model}: coverage {line.headline['coverage']:.1%} (failed and unasked rows are not scored)"

@@ -78,16 +78,16 @@ def import_(
     address: Address = None,
 ) -> None:
     """Grade answers produced elsewhere; ids compare as text, missing ids are failed."""
+    from raybench import registry
     from raybench import spec as specs
     from raybench.cli.display import report_import
     from raybench.engine.importing import import_answers
     from raybench.errors import SpecError
 
-    if boxes is not None:
+    if boxes is not None and "detection" not in registry.load("tasks", task).profiles:
         raise SpecError(f"--boxes {boxes}: task {task} reads no boxes")
-    entry = {"name": model, "backend": "imported", "answers": answers} | (
-        {"text_field": text_field} if text_field else {}
-    )
+    given = {"text_field": text_field, "boxes": boxes}
+    entry = {"name": model, "backend": "imported", "answers": answers} | {k: v for k, v in given.items() if v}
     task_entry = {"task": task} | ({"data": data} if data else {})
     document = specs.apply_settings({"tasks": [task_entry], "models": [entry], "output": output}, settings or [])
     built = specs.build(document, "import")

@@ -7,7 +7,7 @@ its own cache. Needs the extra `hf`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ def _split(name: str, revision: str | None, split: str) -> Any:
             f"cannot load data set {name} (split {split}) from the hub or its cache: {one_line(error)}"
         ) from error
     for column, feature in table.features.items():
-        if isinstance(feature, datasets.Image):
-            table = table.cast_column(column, datasets.Image(decode=False))
+        if getattr(feature, "decode", False):  # pictures, NIfTI volumes
+            table = table.cast_column(column, type(feature)(decode=False))
     return table
 
 
@@ -57,18 +57,42 @@ def image_uri(name: str, split: str, row: int, column: str = "image", revision: 
 def image_bytes(uri: str) -> bytes:
     """Return the stored bytes of an image.
 
+    The column may hold {"bytes", "path"}, bytes, or a path: absolute, below the
+    data set's folder, or below its repository (then the file is fetched once, or
+    taken from the hub's cache).
+
     Raises:
-        DataError: the row holds no image.
+        DataError: a malformed reference, no such row or column, no image there, or its file cannot be read.
     """
     parts = urlsplit(uri)
     query = {key: values[0] for key, values in parse_qs(parts.query, keep_blank_values=True).items()}
-    table = _split(unquote(parts.netloc), query["revision"] or None, query["split"])
-    image = table[int(query["row"])][query["column"]]
-    if image and image.get("bytes"):
-        return bytes(image["bytes"])
-    if image and image.get("path"):
+    name, revision = unquote(parts.netloc), query.get("revision") or None
+    try:
+        split, row, column = query["split"], int(query["row"]), query["column"]
+    except (KeyError, ValueError) as error:
+        form = f"{SCHEME}NAME?revision=R&split=S&row=I&column=C"
+        raise DataError(f"cannot read image {uri}: a hub image is named {form}") from error
+    table = _split(name, revision, split)
+    if not 0 <= row < len(table) or column not in table.column_names:
+        columns = ", ".join(table.column_names)
+        raise DataError(f"no image at {uri}: the split has {len(table)} rows and the columns {columns}")
+    image = table[row][column]
+    if isinstance(image, Mapping):
+        image = image.get("bytes") or image.get("path")
+    if isinstance(image, bytes) and image:
+        return image
+    if isinstance(image, str) and image:
         try:
-            return Path(image["path"]).read_bytes()
-        except OSError as error:
+            return _file(name, revision, image).read_bytes()
+        except (OSError, ValueError) as error:
             raise DataError(f"cannot read the image of {uri}: {type(error).__name__}") from error
     raise DataError(f"no image at {uri}")
+
+
+def _file(name: str, revision: str | None, path: str) -> Path:
+    """Where a path of an image column lies on this machine."""
+    if Path(path).is_absolute() or Path(name).is_dir():
+        return Path(name, path)
+    from huggingface_hub import hf_hub_download
+
+    return Path(hf_hub_download(name, path, repo_type="dataset", revision=revision))

@@ -1,55 +1,79 @@
-"""Image files: bytes, hashes, and decoded RGB pixels.
+"""Image files of every kind: bytes, hashes, sizes, and what a model is shown.
 
-Backends that call a server get the file's own bytes; backends that compute get
-decoded pixels. A file that cannot be decoded is an error in both cases, so that
-a corrupt image never becomes a wrong answer.
+Backends that call a server get the file's own bytes where every reader understands them, backends that compute get
+decoded pixels; both see the same picture. A file that cannot be decoded is an error in both cases, so that a corrupt
+image never becomes a wrong answer. Which reader a file needs is told by its first bytes (`pictures`, `dicom`,
+`nifti`); where a file is read from, by the scheme of its address:
+
+    open_image({"uri": "scans/7.nii.gz", "plane": "axial", "slice": 90}, pixels=True)["preprocessing"]
+    # 'nifti-v1:axial,slice=90,volume=0,p0.5-99.5'
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import struct
-import warnings
-import zlib
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Protocol
 
 import fsspec
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from raybench.data import hub
+from raybench.data import dicom, hub, nifti, pictures
+from raybench.data.pictures import PREPROCESSING
 from raybench.errors import DataError
 from raybench.schema import Row
 
-__all__ = ["PREPROCESSING", "fingerprint", "open_image", "read_bytes", "sha256"]
+__all__ = [
+    "PREPROCESSING", "box_to_shown", "fingerprint", "open_image", "preprocessing", "read_bytes", "sha256", "size_px",
+]  # fmt: skip
 
-#: Names what happens to an image between file and model; part of every content key.
-PREPROCESSING = "original-v1"
+_HEAD_BYTES = 1024
 
-#: What PIL's readers raise on broken files.
-_UNDECODABLE = (
-    OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error, zlib.error,
-    Image.DecompressionBombError, Image.DecompressionBombWarning,
-)  # fmt: skip
-_PASS_THROUGH = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "GIF": "image/gif"}
+
+class _Reader(Protocol):
+    """What `pictures`, `dicom` and `nifti` offer; a ref holds `frame`, `plane`, `slice` and `window`, None if unset."""
+
+    def matches(self, head: bytes, name: str) -> bool: ...
+    def preprocessing(self, file: IO[bytes], ref: Mapping[str, Any]) -> str: ...
+    def size_px(self, data: bytes, ref: Mapping[str, Any]) -> tuple[int, int]: ...
+    def show(self, data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]: ...
+    def box_to_shown(
+        self, box: tuple[float, ...], data: bytes, ref: Mapping[str, Any]
+    ) -> tuple[float, float, float, float]: ...
+
+
+#: The first that knows a file reads it; pictures take whatever is left.
+_READERS: tuple[_Reader, ...] = (dicom, nifti, pictures)
+
+
+def _phantom_bytes(uri: str) -> bytes:
+    from raybench.data import phantoms
+
+    return phantoms.image_bytes(uri)
+
+
+#: Scheme -> the bytes behind an address; every other scheme is fsspec's.
+_SCHEMES: dict[str, Callable[[str], bytes]] = {hub.SCHEME: hub.image_bytes, "phantom://": _phantom_bytes}
 
 
 def read_bytes(uri: str) -> bytes:
-    """Return a file's bytes from a path, an fsspec URL or a `hub://` reference.
+    """Return a file's bytes from a path, an fsspec URL, a `hub://` or a `phantom://` reference.
 
     Raises:
         DataError: the file is missing or unreadable.
     """
-    if uri.startswith(hub.SCHEME):
-        return hub.image_bytes(uri)
+    own = _own_scheme(uri)
+    if own:
+        return own(uri)
     try:
         with fsspec.open(uri, "rb") as file:
             return bytes(file.read())
     except OSError as error:
-        raise DataError(f"cannot read image {uri.split('?')[0]}: {error.strerror or type(error).__name__}") from error
+        raise DataError(f"cannot read image {_short(uri)}: {error.strerror or type(error).__name__}") from error
     except (ImportError, ValueError) as error:  # no filesystem for this kind of URL
-        raise DataError(f"cannot read image {uri.split('?')[0]}: {error}") from error
+        raise DataError(f"cannot read image {_short(uri)}: {error}") from error
 
 
 def sha256(data: bytes) -> str:
@@ -59,7 +83,7 @@ def sha256(data: bytes) -> str:
 
 def fingerprint(uri: str) -> list[Any] | None:
     """Return what tells that a file is unchanged: size and mtime or ETag; None where nothing does."""
-    if uri.startswith(hub.SCHEME):
+    if _own_scheme(uri):
         return [uri]
     try:
         filesystem, path = fsspec.core.url_to_fs(uri)
@@ -70,49 +94,114 @@ def fingerprint(uri: str) -> list[Any] | None:
     return None if changed is None else [info.get("size"), str(changed)]
 
 
-def open_image(uri: str, pixels: bool) -> Row:
+def preprocessing(ref: Mapping[str, Any] | str, data: bytes | None = None) -> str:
+    """Return the short id of what is done to an image between file and model; it enters the content key.
+
+    Args:
+        ref: the image reference, {"uri", "frame", "plane", "slice", "window"}, or a bare uri.
+        data: the file's bytes, if they are at hand; else its header is read.
+
+    Returns:
+        "original-v1" for plain pictures; ids with a colon name choices, such as
+        "dicom-v1:frame=middle,window=file". No pixels are decoded. A file that cannot
+        be read has the plain id: its unit fails when it is opened.
+    """
+    ref = _full(ref)
+    uri = str(ref["uri"])
+    if data is None and _own_scheme(uri):
+        try:
+            data = read_bytes(uri)
+        except DataError:
+            return PREPROCESSING
+    try:
+        if data is not None:
+            return _identified(io.BytesIO(data), ref)
+        with fsspec.open(uri, "rb") as file:
+            return _identified(file, ref)
+    except (OSError, ImportError, ValueError):
+        return PREPROCESSING
+
+
+def size_px(data: bytes, ref: Mapping[str, Any] | str) -> tuple[int, int] | None:
+    """Return width and height in pixels of what is shown of a file, from its header; None if it cannot be read."""
+    ref = _full(ref)
+    try:
+        return _reader(data[:_HEAD_BYTES], str(ref["uri"])).size_px(data, ref)
+    except DataError:
+        return None
+
+
+def open_image(ref: Mapping[str, Any] | str, pixels: bool) -> Row:
     """Return an image as a backend wants it.
 
     Args:
-        uri: where the file is.
-        pixels: decode to RGB; otherwise pass the file's own bytes through
-            (formats that no server takes are re-encoded as PNG).
+        ref: the image reference, {"uri", "frame", "plane", "slice", "window"}, or a bare uri.
+        pixels: decode to RGB; otherwise the file's own bytes pass through where every
+            server reads them alike, and what they would misread is sent as PNG.
 
     Returns:
-        {"bytes", "media_type", "width_px", "height_px"}; decoded pixels are
-        height x width x 3 uint8 with media type "image/x-rgb8".
+        {"bytes", "media_type", "width_px", "height_px", "preprocessing"}; decoded pixels
+        are height x width x 3 uint8 with media type "image/x-rgb8".
 
     Raises:
-        DataError: missing, unreadable, corrupt or truncated.
+        DataError: missing, unreadable, corrupt, truncated, too large, or without such a frame or slice.
     """
+    ref = _full(ref)
+    uri = str(ref["uri"])
     data = read_bytes(uri)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(data)) as image:
-                kind = image.format or ""
-                image.load()  # decodes everything: a truncated file fails here
-                width, height = image.size
-                if not pixels and kind in _PASS_THROUGH:
-                    return _row(data, _PASS_THROUGH[kind], width, height)
-                decoded = _rgb(image)
-    except _UNDECODABLE as error:
-        raise DataError(f"cannot decode image {uri.split('?')[0]}: {error}") from error
+        shown, media_type = _reader(data[:_HEAD_BYTES], uri).show(data, ref)
+    except DataError as error:
+        raise DataError(f"cannot decode image {_short(uri)}: {error}") from error.__cause__
+    done = preprocessing(ref, data)
     if pixels:
-        return _row(np.asarray(decoded).tobytes(), "image/x-rgb8", *decoded.size)
-    buffer = io.BytesIO()
-    decoded.save(buffer, "PNG")
-    return _row(buffer.getvalue(), "image/png", *decoded.size)
+        data, media_type = np.asarray(shown).tobytes(), "image/x-rgb8"
+    elif not media_type:
+        buffer = io.BytesIO()
+        shown.save(buffer, "PNG")
+        data, media_type = buffer.getvalue(), "image/png"
+    width, height = shown.size
+    return {"bytes": data, "media_type": media_type, "width_px": width, "height_px": height, "preprocessing": done}
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Upright 8-bit RGB; 16-bit greys keep their upper 8 bits (PIL alone would clip them)."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        return Image.fromarray((values.clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    return image.convert("RGB")
+def box_to_shown(
+    box: tuple[float, ...], data: bytes, ref: Mapping[str, Any] | str
+) -> tuple[float, float, float, float]:
+    """Return a box given in the file's own array as fractions (x0, y0, x1, y1) of the image that is shown.
+
+    Args:
+        box: pixel edges (x0, y0, x1, y1) for pictures and DICOM; voxel edges
+            (i0, j0, k0, i1, j1, k1) along the file's own axes for NIfTI.
+        data: the file's bytes.
+        ref: the image reference.
+
+    Raises:
+        DataError: the file cannot be read, or the box has another number of values.
+    """
+    ref = _full(ref)
+    return _reader(data[:_HEAD_BYTES], str(ref["uri"])).box_to_shown(box, data, ref)
 
 
-def _row(data: bytes, media_type: str, width: int, height: int) -> Row:
-    return {"bytes": data, "media_type": media_type, "width_px": width, "height_px": height}
+def _full(ref: Mapping[str, Any] | str) -> dict[str, Any]:
+    given = {"uri": ref} if isinstance(ref, str) else dict(ref)
+    return {"frame": None, "plane": None, "slice": None, "window": None} | given
+
+
+def _own_scheme(uri: str) -> Callable[[str], bytes] | None:
+    return next((read for scheme, read in _SCHEMES.items() if uri.startswith(scheme)), None)
+
+
+def _short(uri: str) -> str:
+    """An address without its query, which may hold a signature."""
+    return uri.split("?")[0]
+
+
+def _identified(file: IO[bytes], ref: Mapping[str, Any]) -> str:
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    return _reader(head, str(ref["uri"])).preprocessing(file, ref)
+
+
+def _reader(head: bytes, uri: str) -> _Reader:
+    name = _short(uri).lower()
+    return next(reader for reader in _READERS if reader.matches(head, name))

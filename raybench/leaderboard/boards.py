@@ -151,7 +151,9 @@ def _board(key: tuple[str, str, str], rows: Sequence[Row]) -> Board:
     for line in kept:
         line.partial = line.headline["sample_set"] != ranked or line.headline["value"] is None
     kept = [line for line in kept if line.kind == "system" or not line.partial]
-    return Board(*key, metric, kept, _columns(kept, metric), mde(n, 0.2) if n else None)
+    # The formula is for answers that are right or wrong.
+    smallest = mde(n, 0.2) if n and _metric(metric).binary and _metric(metric).reduce is None else None
+    return Board(*key, metric, kept, _columns(kept, metric), smallest)
 
 
 def _ranked_set(lines: Sequence[Line]) -> tuple[str, int]:
@@ -179,7 +181,8 @@ def _label(row: Row, rows: Sequence[Row]) -> str:
 
 
 def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str, str]]:
-    """The numbers beside the headline: each profile's (and judge's) overall_accuracy, else its first metric."""
+    """The numbers beside the headline: what its profile names, then each profile's (and judge's) overall_accuracy,
+    else its first metric."""
     found: dict[str, Row] = {}
     for line in lines:
         for (profile, _), row in line.scores.items():
@@ -192,7 +195,8 @@ def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str
         else:
             declared = [metric.name for metric in registry.load("judges", row["protocol"])(None).metrics()]
         columns.append((profile, "overall_accuracy" if "overall_accuracy" in declared else declared[0]))
-    return sorted(columns, key=lambda column: column[0].startswith("judge "))
+    own = [(headline[0], name) for name in registry.load("metrics", headline[0]).beside if name != headline[1]]
+    return own + sorted(columns, key=lambda column: column[0].startswith("judge "))
 
 
 def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:

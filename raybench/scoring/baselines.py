@@ -61,7 +61,8 @@ def _majority(targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
 
 def _always(targets: Mapping[str, Counter[str]]) -> dict[str, Answers]:
     """Give one of the two most common closed answers, or one class, throughout."""
-    common = {answer for kind, counts in targets.items() if kind != "open" for answer in _most_common(counts)[:2]}
+    closed = [counts for kind, counts in targets.items() if kind in ("closed", "")]
+    common = {answer for counts in closed for answer in _most_common(counts)[:2]}
     return {f"always {answer}": _constant(answer) for answer in sorted(common)}
 
 
@@ -96,7 +97,8 @@ BASELINES: Mapping[str, Callable[[Mapping[str, Counter[str]]], dict[str, Answers
 
 
 def _kind(row: Row) -> str:
-    return str(json.loads(row["slices"]).get("answer_type", ""))
+    """What kind of question a row asks: its `answer_type`, else "" with choices and "open" without."""
+    return str(json.loads(row["slices"]).get("answer_type", "" if row["choices"] else "open"))
 
 
 def _most_common(counts: Counter[str]) -> list[str]:

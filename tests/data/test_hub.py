@@ -64,3 +64,33 @@ def test_what_is_not_there_is_one_sentence(folder, tmp_path):
     with pytest.raises(DataError, match=r"^cannot load data set .*/broken ") as caught:
         list(hub.read_split(str(tmp_path / "broken"), "test"))
     assert "\n" not in str(caught.value)
+
+
+def test_an_image_column_may_hold_bytes_or_paths(tmp_path):
+    """Paths are absolute or below the data set's folder."""
+    root = tmp_path / "set"
+    (root / "images").mkdir(parents=True)
+    for name in ("images/a.png", "b.png"):
+        (root / name).write_bytes(encoded(COLOURS[0]))
+    rows = {
+        "image": ["images/a.png", str(root / "b.png"), "images/none.png", ""],
+        "raw": [encoded(COLOURS[1]), b"", None, b"x"],
+        "boxed": [{"bytes": None, "path": "b.png"}, {"bytes": encoded(COLOURS[2]), "path": "gone.png"}, None, None],
+    }
+    datasets.Dataset.from_dict(rows).to_parquet(str(root / "test.parquet"))
+
+    def image(row, column="image"):
+        return read_bytes(hub.image_uri(str(root), "test", row, column))
+
+    assert image(0) == image(1) == image(0, "boxed") == encoded(COLOURS[0])
+    assert (image(0, "raw"), image(1, "boxed")) == (encoded(COLOURS[1]), encoded(COLOURS[2]))
+    for row, column in [(3, "image"), (1, "raw"), (2, "raw"), (2, "boxed")]:
+        with pytest.raises(DataError, match=f"^no image at hub://.*row={row}&column={column}$"):
+            image(row, column)
+    with pytest.raises(DataError, match=r"^cannot read the image of hub://.*: FileNotFoundError$"):
+        image(2)
+    for row, column in [(4, "image"), (-1, "image"), (0, "picture")]:
+        with pytest.raises(DataError, match=r"the split has 4 rows and the columns image, raw, boxed$"):
+            image(row, column)
+    with pytest.raises(DataError, match="a hub image is named hub://NAME"):
+        read_bytes("hub://name?split=test")

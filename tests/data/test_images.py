@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from raybench.data.images import fingerprint, open_image, read_bytes, sha256
+from raybench.data.images import box_to_shown, fingerprint, open_image, preprocessing, read_bytes, sha256, size_px
 from raybench.errors import DataError
 
 GRADIENT = np.arange(24 * 16, dtype=np.uint8).reshape(16, 24)
@@ -32,7 +32,9 @@ def test_original_bytes_pass_through(tmp_path, name, kind):
     path = save(tmp_path, name, Image.fromarray(GRADIENT).convert("RGB"))
     row = open_image(path, pixels=False)
     with open(path, "rb") as file:
-        assert row == {"bytes": file.read(), "media_type": kind, "width_px": 24, "height_px": 16}
+        assert row == {
+            "bytes": file.read(), "media_type": kind, "width_px": 24, "height_px": 16, "preprocessing": "original-v1",
+        }  # fmt: skip
     assert sha256(row["bytes"]) == hashlib.sha256(row["bytes"]).hexdigest()
 
 
@@ -52,22 +54,151 @@ def test_pixels_are_height_by_width_by_3(tmp_path):
     assert np.array_equal(decoded(row), np.repeat(GRADIENT[:, :, None], 3, axis=2))
 
 
-def test_16_bit_greys_keep_their_upper_8_bits(tmp_path):
-    grey = (np.arange(16, dtype=np.uint16) * 4096).reshape(4, 4)
+def test_deep_greys_are_stretched_from_minimum_to_maximum(tmp_path):
+    """A 12-bit X-ray in a 16-bit PNG: its upper 8 bits alone would be nearly black."""
+    grey = np.array([[100, 1120], [2140, 4180]], np.uint16)  # 100 + 4080 x (0, 1/4, 1/2, 1)
     path = save(tmp_path, "a.png", Image.fromarray(grey))
-    assert Image.open(path).mode.startswith("I")
-    assert np.array_equal(decoded(open_image(path, pixels=True))[:, :, 0], (grey // 256).astype(np.uint8))
-    with open(path, "rb") as file:
-        assert open_image(path, pixels=False)["bytes"] == file.read()
-
-
-def test_exif_orientation_is_applied_to_pixels(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # rotate 90 degrees clockwise to view
-    path = save(tmp_path, "a.png", Image.fromarray(GRADIENT), exif=exif)
+    expected = [[0, 64], [128, 255]]
     row = open_image(path, pixels=True)
-    assert (row["width_px"], row["height_px"]) == (16, 24)
-    assert np.array_equal(decoded(row)[:, :, 0], np.rot90(GRADIENT, -1))
+    assert decoded(row)[:, :, 0].tolist() == expected
+    assert row["preprocessing"] == "original-v1:grey=min-max" == preprocessing(path)
+    sent = open_image(path, pixels=False)
+    assert sent["media_type"] == "image/png"
+    assert np.asarray(Image.open(io.BytesIO(sent["bytes"])))[:, :, 0].tolist() == expected
+
+
+def test_a_window_is_in_the_file_s_own_greys(tmp_path):
+    """CT in a 16-bit PNG, 32768 above its Hounsfield units: centre 50, width 400 shows -150 to 250."""
+    grey = np.array([[-1000, -150, 50, 250, 3000]]) + 32768
+    path = save(tmp_path, "a.png", Image.fromarray(grey.astype(np.uint16)))
+    row = open_image({"uri": path, "window": [32768 + 50, 400]}, pixels=True)
+    assert decoded(row)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+    assert row["preprocessing"] == "original-v1:window=32818.0,400.0"
+    with pytest.raises(DataError, match="above 0, not 0"):
+        open_image({"uri": path, "window": (1, 0)}, pixels=True)
+    with pytest.raises(DataError, match="grey values only"):
+        open_image({"uri": save(tmp_path, "b.png", Image.new("RGB", (2, 2))), "window": (1, 9)}, pixels=True)
+
+
+def test_floats_are_stretched_and_must_be_finite(tmp_path):
+    values = np.array([[-1.0, 0.0, 1.0]], np.float32)
+    assert decoded(open_image(save(tmp_path, "a.tif", Image.fromarray(values)), True))[0, :, 0].tolist() == [
+        0,
+        128,
+        255,
+    ]
+    values[0, 1] = np.nan
+    with pytest.raises(DataError, match="non-finite"):
+        open_image(save(tmp_path, "b.tif", Image.fromarray(values)), pixels=True)
+
+
+@pytest.mark.parametrize(("photometric", "expected"), [(1, [0, 255]), (0, [255, 0])])
+def test_a_deep_tiff_may_say_that_white_is_zero(tmp_path, photometric, expected):
+    path = save(tmp_path, "a.tif", Image.fromarray(np.array([[1000, 40000]], np.uint16)), tiffinfo={262: photometric})
+    assert Image.open(path).tag_v2[262] == photometric
+    assert decoded(open_image(path, pixels=True))[0, :, 0].tolist() == expected
+
+
+#: EXIF orientation -> how numpy brings the stored array upright (EXIF 2.32, 4.6.4: where row 0 and column 0 are).
+UPRIGHT = {
+    1: lambda a: a, 2: np.fliplr, 3: lambda a: np.rot90(a, 2), 4: np.flipud, 5: np.transpose,
+    6: lambda a: np.rot90(a, -1), 7: lambda a: np.rot90(a, 2).T, 8: np.rot90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_turns_pixels_size_and_boxes(tmp_path, orientation, kind):
+    marked = np.zeros((16, 24), np.uint8)
+    marked[2:5, 6:14] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = save(tmp_path, f"a.{kind}", Image.fromarray(marked), exif=exif)
+    with open(path, "rb") as file:
+        data = file.read()
+    upright = UPRIGHT[orientation](marked)
+    shown = decoded(open_image(path, pixels=True))[:, :, 0]
+    assert np.array_equal(shown, upright)
+    assert size_px(data, path) == upright.shape[::-1]
+    rows, columns = np.nonzero(upright)
+    height, width = upright.shape
+    drawn = (columns.min() / width, rows.min() / height, (columns.max() + 1) / width, (rows.max() + 1) / height)
+    assert box_to_shown((6, 2, 14, 5), data, path) == pytest.approx(drawn)
+    sent = open_image(path, pixels=False)
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(sent["bytes"])).convert("L")), upright)
+    assert (sent["bytes"] == data) == (orientation == 1 and kind == "png")
+    assert sent["preprocessing"] == "original-v1"
+
+
+def test_what_servers_misread_is_sent_as_png(tmp_path):
+    """Many drop the palette, the alpha or the K of CMYK; Adobe's CMYK JPEGs come out negative."""
+    red = Image.new("RGB", (5, 3), (255, 0, 0))
+    for name, image in {"a.png": red.convert("P"), "a.jpg": red.convert("CMYK"), "a.gif": red, "a.tif": red}.items():
+        row = open_image(save(tmp_path, name, image), pixels=False)
+        assert (row["media_type"], row["preprocessing"]) == ("image/png", "original-v1")
+        again = Image.open(io.BytesIO(row["bytes"]))
+        assert again.mode == "RGB"
+        assert np.abs(np.asarray(again).astype(int) - (255, 0, 0)).max() <= 3
+
+
+def test_transparency_lies_over_white(tmp_path):
+    half = Image.new("RGBA", (1, 1), (100, 0, 0, 51))  # one fifth opaque: 0.2 x 100 + 0.8 x 255 = 224, 0.8 x 255 = 204
+    palette = Image.new("P", (1, 1), 0)
+    palette.putpalette([9, 9, 9])
+    for name, image, options, expected in [
+        ("a.png", half, {}, (224, 204, 204)),
+        ("a.webp", half, {"lossless": True, "exact": True}, (224, 204, 204)),
+        ("b.png", palette, {"transparency": 0}, (255, 255, 255)),
+    ]:
+        path = save(tmp_path, name, image, **options)
+        row = open_image(path, pixels=True)
+        assert tuple(row["bytes"]) == expected
+        assert row["preprocessing"] == preprocessing(path) == "original-v1:alpha=white"
+        sent = open_image(path, pixels=False)
+        assert np.asarray(Image.open(io.BytesIO(sent["bytes"]))).ravel().tolist() == list(expected)
+
+
+def test_a_page_of_a_tiff_is_its_frame(tmp_path):
+    pages = [Image.new("RGB", (4 + i, 3), (80 * i, 0, 0)) for i in range(3)]
+    path = save(tmp_path, "a.tif", pages[0], save_all=True, append_images=pages[1:])
+    for frame, page in enumerate(pages):
+        row = open_image({"uri": path, "frame": frame}, pixels=True)
+        assert np.array_equal(decoded(row), np.asarray(page))
+        assert row["preprocessing"] == (f"original-v1:frame={frame}" if frame else "original-v1")
+        with open(path, "rb") as file:
+            assert size_px(file.read(), {"uri": path, "frame": frame}) == page.size
+    with pytest.raises(DataError, match="no frame 3; the file has 3, counted from 0"):
+        open_image({"uri": path, "frame": 3}, pixels=False)
+    with pytest.raises(DataError, match="no plane or slice"):
+        open_image({"uri": path, "plane": "axial"}, pixels=False)
+
+
+def test_the_size_comes_from_the_header_alone():
+    whole = png()
+    assert size_px(whole[:60], "a.png") == (64, 64)
+    assert size_px(jpeg()[:1000], {"uri": "a.jpg"}) == (64, 64)
+    assert size_px(b"no picture", "a.png") is None
+    assert size_px(b"", "a.dcm") is None
+    assert size_px(b"", "a.nii.gz") is None
+
+
+@pytest.mark.parametrize("uri", ["/nowhere/a.png", "nonsense://a.png", "hub://x?split=test", "phantom://x"])
+def test_what_cannot_be_read_still_has_an_id(uri):
+    assert preprocessing(uri) == "original-v1"
+
+
+def test_a_number_that_json_made_a_list_gives_the_same_id(tmp_path):
+    path = save(tmp_path, "a.png", Image.fromarray(GRADIENT))
+    assert preprocessing({"uri": path, "window": (40, 400)}) == preprocessing({"uri": path, "window": [40.0, 400.0]})
+
+
+@pytest.mark.data
+def test_real_x_rays_pass_through(test_data):
+    for path in sorted((test_data / "nih-cxr14" / "images").glob("*.png")):
+        row = open_image(str(path), pixels=False)
+        assert row["media_type"] == "image/png"
+        assert (row["width_px"], row["height_px"]) == (1024, 1024) == size_px(path.read_bytes(), str(path))
+        assert (row["bytes"] == path.read_bytes()) == (Image.open(path).mode in ("L", "RGB"))
 
 
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "L", "1", "CMYK"])

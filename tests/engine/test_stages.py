@@ -10,9 +10,18 @@ from typing import Any
 import pytest
 
 from raybench import registry
-from raybench.engine.stages import hash_images, judge_rows, load_images, prompt_variants, request, unit_rows
-from raybench.errors import SpecError
-from raybench.schema import Row
+from raybench.engine.stages import (
+    hash_images,
+    judge_rows,
+    load_images,
+    next_turn,
+    prompt_variants,
+    request,
+    unit_rows,
+    with_examples,
+)
+from raybench.errors import DataError, SpecError
+from raybench.schema import Response, Row, Sample
 from raybench.spec import TaskSpec, open_plugin
 
 Make = Callable[..., Path]
@@ -117,6 +126,51 @@ def test_without_images_nothing_of_them_is_sent(table: Make) -> None:
     unit = load_images(_units(table(1), images="none")[0], pixels=True)
     assert request(unit)["images"] == []
     assert [part["type"] for part in request(unit)["messages"][0]["content"]] == ["text"]
+
+
+def test_a_caption_stands_in_the_place_of_the_image(table: Make) -> None:
+    path = table(2)
+    task = _task(path)
+    row = {**hash_images(next(task.samples()).to_row("vqa", 0)), "context": '{"caption": "Clear lungs."}'}
+    (unit,) = unit_rows(row, task, _model(), "caption", 1)
+    texts = [part["text"] for part in json.loads(unit["messages"])[0]["content"]]
+    assert texts[0] == "Description of the image: Clear lungs.\n"
+    assert "number 0 shown?" in texts[1]
+    assert request(load_images(unit, pixels=True))["images"] == []
+    with pytest.raises(DataError, match="sample '0' of questions has no caption"):
+        list(unit_rows({**row, "context": "{}"}, task, _model(), "caption", 1))
+
+
+@pytest.mark.parametrize(("history", "said"), [("own", "A model said this."), ("reference", "gold 1")])
+def test_a_conversation_shows_earlier_answers(history: str, said: str, table: Make) -> None:
+    task = _task(table(1))
+    task.history = history
+    asked = {"questions": ["One?", "Two?", "Three?"], "targets": ["gold 1", "gold 2", "gold 3"]}
+    row = {**hash_images(next(task.samples()).to_row("vqa", 0)), **asked}
+    (unit,) = unit_rows(row, task, _model(), "with", 1)
+    assert unit["turns"] == 3
+    second = next_turn(unit, [Response("A model said this.")])
+    assert second is not None
+    messages = json.loads(second["messages"])
+    assert [message["role"] for message in messages] == ["user", "assistant", "user"]
+    assert messages[1]["content"][0]["text"] == said
+    assert messages[2]["content"][0]["text"].startswith("Two?")
+    third = next_turn(second, [Response("A model said this."), Response("And this.")])
+    assert third is not None
+    assert len(json.loads(third["messages"])) == 5
+    assert next_turn(third, [Response("a"), Response("b"), Response("c")]) is None
+    (other,) = unit_rows({**row, "questions": ["One?", "Two?", "Four?"]}, task, _model(), "with", 1)
+    assert other["key"] != unit["key"]
+
+
+def test_worked_examples_name_their_variant() -> None:
+    examples = [
+        Sample("1", "d", "train", ("Is it {big}?",), ("yes",)),
+        Sample("2", "d", "train", ("Where?",), ("left",)),
+    ]
+    found = with_examples({"short": "{question}"}, examples)
+    assert list(found) == ["short+2shot"]
+    assert found["short+2shot"].endswith("Question: Where?\nAnswer: left\n\n{question}")
 
 
 def test_an_unreadable_image_is_an_error_of_its_row(table: Make) -> None:
