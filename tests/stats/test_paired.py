@@ -4,12 +4,15 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap, permutation_test
+from sklearn.metrics import f1_score
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
+from raybench.interfaces import MetricDef
 from raybench.stats import paired
 from raybench.stats.intervals import wilson
-from raybench.stats.paired import holm, mcnemar_exact, mde, null_bounds, paired_difference, sign_flip
+from raybench.stats.paired import holm, mcnemar_exact, mde, null_bounds, paired_difference, paired_metric, sign_flip
 
 
 @pytest.mark.parametrize(("b", "c", "p"), [(1, 4, 0.375), (5, 15, 0.041), (0, 8, 0.0078), (3, 11, 0.057), (0, 0, 1.0)])
@@ -91,6 +94,67 @@ def test_pairs_must_match_and_none_is_no_value():
     assert paired_difference([], [], []).value is None
     with pytest.raises(ValueError, match="same rows"):
         paired_difference([1, 0], [1], [1, 2])
+
+
+def _f1(statistics, weights):
+    right, true, predicted = (weights @ statistics[name] for name in ("right", "true", "predicted"))
+    return 2 * right / (true + predicted)
+
+
+F1 = MetricDef("f1", over="all", reduce=_f1, binary=False)
+
+
+def _sides(rng, quality, n=150):
+    true = rng.integers(0, 2, n)
+    columns = []
+    for share in quality:
+        predicted = np.where(rng.random(n) < share, true, 1 - true)
+        columns.append({"true": true, "predicted": predicted, "right": true * predicted, "all": np.ones(n)})
+    stacked = {name: np.concatenate([side[name] for side in columns]).astype(float) for name in columns[0]}
+    return stacked, np.repeat([0, 1], n), columns
+
+
+def test_a_metric_that_is_no_mean_is_compared_by_permutation():
+    stacked, sides, columns = _sides(np.random.default_rng(2), (0.85, 0.75))
+    n = len(sides) // 2
+    found, values = paired_metric(F1, stacked, sides, np.tile(np.arange(n), 2), np.ones(2 * n))
+    points = [f1_score(side["true"], side["predicted"]) for side in columns]
+    assert values == pytest.approx(points)
+    assert found.value == pytest.approx(points[0] - points[1])
+    assert (found.test, found.n, found.n_clusters) == ("permutation", n, n)
+
+    true = columns[0]["true"]
+
+    def statistic(a, b, axis=-1):
+        scores = [2 * (side * true).sum(axis) / (side + true).sum(axis) for side in (a, b)]
+        return scores[0] - scores[1]
+
+    assert statistic(*(side["predicted"] for side in columns)) == pytest.approx(points[0] - points[1])
+
+    pair = (columns[0]["predicted"], columns[1]["predicted"])
+    expected = permutation_test(pair, statistic, permutation_type="samples", n_resamples=2000, rng=3)
+    assert found.p == pytest.approx(expected.pvalue, abs=0.03)
+    spread = bootstrap(pair, statistic, paired=True, method="percentile", n_resamples=1000, rng=4)
+    assert found.low == pytest.approx(spread.confidence_interval.low, abs=0.06)
+    assert found.high == pytest.approx(spread.confidence_interval.high, abs=0.06)
+
+
+def test_repeats_share_the_weight_of_their_sample():
+    stacked, sides, _ = _sides(np.random.default_rng(5), (0.9, 0.7))
+    n = len(sides) // 2
+    clusters = np.tile(np.arange(n), 2)
+    once = paired_metric(F1, stacked, sides, clusters, np.ones(2 * n))
+    double = {name: np.repeat(column, 2) for name, column in stacked.items()}
+    twice = paired_metric(F1, double, np.repeat(sides, 2), np.repeat(clusters, 2), np.full(4 * n, 0.5))
+    assert twice[1] == pytest.approx(once[1])
+    assert (twice[0].n, twice[0].low, twice[0].high) == pytest.approx((n, once[0].low, once[0].high), abs=0.02)
+    assert once[0].p < 0.01
+
+
+def test_nothing_shared_is_no_difference():
+    empty = np.zeros(0)
+    found, values = paired_metric(F1, {"all": empty}, np.zeros(0, int), np.zeros(0, int), empty)
+    assert (found.value, found.p, values) == (None, None, (None, None))
 
 
 def test_holm_equals_statsmodels():
