@@ -100,7 +100,7 @@ def ppi_mean(
     w = w / w.sum()
     f_labelled, f_mean = f[drawn], float(f.mean())
     power = _power(y, f_labelled, w)
-    value = float(w @ y + power * (f_mean - w @ f_labelled))
+    value = min(1.0, max(0.0, float(w @ y + power * (f_mean - w @ f_labelled))))
     # One influence a row: what is left of the label beside the judge, and the judge's own spread over all rows.
     influence = power * (f - f_mean) / n
     influence[drawn] += w * (y - w @ y - power * (f_labelled - w @ f_labelled))
@@ -109,10 +109,10 @@ def ppi_mean(
     sums = np.bincount(codes, influence, minlength=k)
     se = math.sqrt(float(sums @ sums) * groups / max(groups - 1, 1))
     if se < 1e-12:
-        low, high = wilson(min(1.0, max(0.0, value)) * labels, labels)
+        low, high = wilson(value * labels, labels)
         return Corrected(value, low, high, power=power)
     half = float(special.stdtrit(max(groups - 1, 1), 0.975)) * se
-    return Corrected(min(1.0, max(0.0, value)), max(0.0, value - half), min(1.0, value + half), power=power)
+    return Corrected(value, max(0.0, value - half), min(1.0, value + half), power=power)
 
 
 def _power(y: Array, f: Array, w: Array) -> float:
