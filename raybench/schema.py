@@ -73,10 +73,11 @@ class ImageRef:
 
     Attributes:
         uri: path or fsspec URL of the file.
-        frame: DICOM frame, 0-based; None for the only or middle one.
+        frame: 0-based frame of a DICOM file (None: the middle one), page of a TIFF or
+            volume of a 4-D NIfTI file (None: the first).
         plane: axial, coronal or sagittal, for volumes.
-        slice: index along the plane, 0-based.
-        window: (centre, width) in the file's own units.
+        slice: index along the plane, 0-based; None: the middle one.
+        window: (centre, width) in the file's own units; None: the file's own.
     """
 
     uri: str
