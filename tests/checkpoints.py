@@ -15,7 +15,16 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LLAMA_TEMPLATE", "LLAVA_TEMPLATE", "SMOLLM2_GGUF", "smollm2", "tiny_llama", "tiny_llava", "tiny_mllama"]
+__all__ = [
+    "LLAMA_TEMPLATE",
+    "LLAVA_TEMPLATE",
+    "SMOLLM2_GGUF",
+    "smollm2",
+    "tiny_clip",
+    "tiny_llama",
+    "tiny_llava",
+    "tiny_mllama",
+]
 
 SMOLLM2_GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -134,6 +143,29 @@ def tiny_llava(folder: Path, seed: int = 0) -> Path:
         chat_template=LLAVA_TEMPLATE,
     )
     processor.save_pretrained(folder)
+    return folder
+
+
+def tiny_clip(folder: Path, seed: int = 0) -> Path:
+    """Save a CLIP (28 px images, 32 dimensions) and return `folder`."""
+    import torch
+    from transformers import CLIPConfig, CLIPModel, CLIPProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    torch.manual_seed(seed)
+    specials = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    tokenizer = _tokenizer(specials, [], LLAVA_TEMPLATE)
+    tokenizer.model_max_length = 77
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    tokens = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    config = CLIPConfig(
+        text_config={**sizes, **tokens, "vocab_size": len(tokenizer), "max_position_embeddings": 77},
+        vision_config={**sizes, "image_size": 28, "patch_size": 14, "initializer_range": 0.2},
+        projection_dim=32,
+    )
+    CLIPModel(config).save_pretrained(folder)
+    images = CLIPImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
+    CLIPProcessor(images, tokenizer).save_pretrained(folder)
     return folder
 
 

@@ -193,6 +193,7 @@ def request(row: Row) -> Row:
         "id": row["key"], "sample": row["sample"], "messages": messages, "images": row.get("loaded") or [],
         "sampling": _json(row["sampling"]), "labels": _json(row.get("labels")),
         "choices": list(row.get("choices") or []),
+        "question": row.get("question") or (row.get("questions") or [""])[0],
     }  # fmt: skip
 
 
