@@ -242,6 +242,8 @@ class MetricDef:
         over: statistics column that is 1 where a row is in the denominator.
         hit: statistics column averaged over `over`; None if `reduce` is given.
         reduce: (statistics, weights (B, n)) -> values (B,), for what is no ratio.
+        additive: `reduce` depends on the weights only through weighted sums of plain columns,
+            so that rows of one cluster may be summed before they are drawn.
         binary: hits are 0 or 1, so that Wilson's interval applies.
         unit: "fraction" (0-1) unless said; "coefficient" is -1 to 1.
     """
@@ -250,6 +252,7 @@ class MetricDef:
     over: str
     hit: str | None = None
     reduce: Callable[[Statistics, Array], Array] | None = None
+    additive: bool = False
     binary: bool = True
     unit: str = "fraction"
     higher_is_better: bool = True

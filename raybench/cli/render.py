@@ -113,15 +113,35 @@ def _short(metric: str) -> str:
 def _line(line: Line, board: Board) -> list[str]:
     rank = "-".join(str(each) for each in sorted(set(line.ranks))) if line.ranks else "-"
     if line.kind == "reported":
-        marks = ", ".join(["reported", *line.headline["flags"]])
-        shown = f"{_interval(line.headline)} {line.headline['metric']}"
-        return [f"{line.model} ({marks})", rank, shown, *("" for _ in board.columns), str(line.headline["n"] or "-"),
-                "", "", "", ""]  # fmt: skip
+        return _reported(line, board)
     marks = " (baseline)" if line.kind == "baseline" else " (partial)" if line.partial else ""
     others = [_percent(row["value"], row["unit"]) if (row := line.scores.get(key)) else "-" for key in board.columns]
     head = line.headline
     counts = [str(head[name]) for name in ("n", "n_clusters", "refused", "unparsed", "failed")]
     return [line.model + marks, rank, _interval(head), *others, *counts]
+
+
+def _reported(line: Line, board: Board) -> list[str]:
+    """Published numbers: in a column of ours where profile, metric and data are the same, else named in the first."""
+    head, here = line.headline, line.headline["dataset"] == board.dataset
+    rows = line.scores if here else {}
+    others = [_published(rows[key]) if key in rows else "" for key in board.columns]
+    columns = (board.metric, *board.columns)
+    named = [
+        f"{_published(row)} {row['metric']}" + (f" ({row['profile']})" if row["profile"] else "")
+        for key, row in line.scores.items() if not (here and key in columns)
+    ]  # fmt: skip
+    first = ", ".join(([_published(rows[board.metric])] if board.metric in rows else []) + named).strip()
+    flags = dict.fromkeys(flag for row in line.scores.values() for flag in row["flags"])
+    elsewhere = [f"on {head['dataset']}"] if head["dataset"] and not here else []
+    setting = head["config"].split(";")[0]
+    marks = ", ".join(["reported", *elsewhere, *([setting] if setting else []), *flags])
+    return [f"{line.model} ({marks})", "-", first, *others, str(head["n"] or "-"), "", "", "", ""]
+
+
+def _published(row: Row) -> str:
+    shown = "no number" if row["value"] is None else _percent(row["value"], row["unit"])
+    return f"<{shown}" if "censored" in row["flags"] else shown
 
 
 _FLAGS = {
@@ -140,6 +160,8 @@ def _notes(board: Board) -> list[str]:
         notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
     if any(line.partial for line in board.lines):
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
+    if any(line.kind == "reported" for line in board.lines):
+        notes.append("reported: published by others under rules of their own, not ranked; sources: --format json")
     flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
     notes += [_FLAGS.get(flag, f"flag: {flag}") for flag in flags]
     short = [line for line in board.lines if line.headline["coverage"] is not None and line.headline["coverage"] < 1]

@@ -23,9 +23,9 @@ from raybench.data.tables import read_rows
 from raybench.engine.groups import CHUNK_ROWS, read_group, write_groups
 from raybench.engine.shuffling import shuffled_name, with_images, write_shuffled
 from raybench.engine.stages import hash_images, prompt_variants, unit_rows, with_examples
-from raybench.errors import DataError, PolicyError, SpecError, nearest
+from raybench.errors import DataError, PolicyError, SpecError
 from raybench.interfaces import Task
-from raybench.parsing.boxes import CONVENTIONS
+from raybench.parsing.boxes import find_convention
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin
 from raybench.store import Store, now, quoted, stream
@@ -74,13 +74,11 @@ def plan_model(spec: ModelSpec) -> PlannedModel:
 
     Raises:
         ModelError: the model does not exist or cannot be reached.
+        SpecError: its box convention is none that is known.
     """
     backend, options = open_plugin("models", spec.backend, spec)
-    if spec.boxes and spec.boxes not in CONVENTIONS:
-        raise SpecError(
-            f"model {spec.name}: unknown box convention {spec.boxes!r}{nearest(spec.boxes, CONVENTIONS)};"
-            f" allowed: {', '.join(CONVENTIONS)}"
-        )
+    if spec.boxes:
+        find_convention(spec.boxes)
     found = dict(backend.identity(options))
     pinned = bool(found.pop("pinned", True))
     identity = {"backend": spec.backend, "backend_version": backend.version, **found}

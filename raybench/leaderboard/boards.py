@@ -8,12 +8,9 @@ sample sets are ranked; a model scored on another set is shown as partial.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
-from importlib.resources import files
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import duckdb
@@ -22,7 +19,9 @@ from raybench import registry
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
 from raybench.leaderboard.hits import graded, paired
-from raybench.schema import CELL, Row, Score
+from raybench.leaderboard.reported import reported_rows, reported_systems
+from raybench.schema import CELL, Row
+from raybench.scoring import stored_tasks
 from raybench.stats.paired import holm, mde
 from raybench.store import Store
 
@@ -88,25 +87,6 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
     return rows + (reported_rows({row["task"] for row in rows}) if reported else [])
 
 
-def reported_rows(tasks: set[str]) -> list[Row]:
-    """Return published numbers of the given tasks as scores of `kind: reported`, without intervals."""
-    out = []
-    text = files("raybench.leaderboard").joinpath("reported.csv").read_text("utf-8")
-    with io.StringIO(text, newline="") as file:
-        for row in csv.DictReader(file):
-            if row["task_id"] in tasks and row["value"]:
-                out.append({
-                    **dict.fromkeys(each.name for each in fields(Score)),
-                    "task": row["task_id"], "dataset": row["dataset_id"],
-                    "model": row["model"], "metric": row["metric_key"], "profile": row["profile"],
-                    "slice": row["slice"] or "all", "kind": "reported", "value": float(row["value"]),
-                    "n": int(row["n"]) if row["n"].isdigit() else None, "unit": "fraction", "higher_is_better": True,
-                    "headline": False, "flags": [flag for flag in row["flags"].split(";") if flag],
-                    "signature": f"reported|{row['source']}|{row['locator']}|{row['setting']}",
-                })  # fmt: skip
-    return out
-
-
 def boards(store: Store, task: str | None = None, reported: bool = False) -> list[Board]:
     """Return one board for each (task, data set, split), models ranked by the headline.
 
@@ -114,18 +94,19 @@ def boards(store: Store, task: str | None = None, reported: bool = False) -> lis
     """
     rows = [row for row in score_rows(store, task, reported) if row["slice"] == "all"]
     out = []
-    with store.connect(("records", "scores")) as connection:
+    with store.connect(("records", "scores", "runs")) as connection:
+        tasks = stored_tasks(connection)
         for key in sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"}):
             here = [row for row in rows if (row["task"], row["dataset"], row["split"]) == key]
-            board = _board(key, here)
+            board = _board(key, here, tasks[key].headline)
             _rank(connection, board)
-            board.lines += [line for line in _reported_lines(rows, key[0]) if reported]
+            if reported:
+                _add_reported(board, rows)
             out.append(board)
     return out
 
 
-def _board(key: tuple[str, str, str], rows: Sequence[Row]) -> Board:
-    metric: tuple[str, str] = registry.load("tasks", key[0]).headline
+def _board(key: tuple[str, str, str], rows: Sequence[Row], metric: tuple[str, str]) -> Board:
     lines: dict[tuple[str, ...], Line] = {}
     for row in rows:
         cell = tuple(str(row[name]) for name in (*CELL, "sample_set"))
@@ -220,9 +201,12 @@ def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
         line.ranks = (1 + better[id(line)], len(lines) - worse[id(line)])
 
 
-def _reported_lines(rows: Sequence[Row], task: str) -> list[Line]:
-    found = [row for row in rows if row["kind"] == "reported" and row["task"] == task]
-    return [
-        Line(row["model"], "reported", row, {(row["profile"], row["metric"]): row})
-        for row in sorted(found, key=lambda row: (row["metric"], row["model"]))
-    ]
+def _add_reported(board: Board, rows: Sequence[Row]) -> None:
+    """Add published numbers, each in the column of its profile and metric where ours is on the same data."""
+    ours = {name for line in board.lines for name in line.scores}
+    for system in reported_systems(rows, board.task, board.dataset):
+        scores = {(row["profile"], row["metric"]): row for row in system}
+        first = next((row for row in system if row["value"] is not None), system[0])
+        board.lines.append(Line(first["model"], "reported", scores.get(board.metric, first), scores))
+        shared = [name for name in scores if name in ours and first["dataset"] == board.dataset]
+        board.columns += [name for name in shared if name not in (*board.columns, board.metric)]

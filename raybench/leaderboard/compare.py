@@ -8,8 +8,10 @@ import duckdb
 
 from raybench import registry
 from raybench.errors import StoreError, nearest
+from raybench.interfaces import Task
 from raybench.leaderboard.hits import Graded, Paired, graded, paired
 from raybench.schema import CELL, Row
+from raybench.scoring import stored_tasks
 from raybench.stats.paired import PairedDifference, mde
 from raybench.store import Store, stream
 
@@ -62,7 +64,8 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
     Raises:
         StoreError: an unknown model, or nothing that both were scored on.
     """
-    with store.connect(("records", "scores")) as connection:
+    with store.connect(("records", "scores", "runs")) as connection:
+        planned = stored_tasks(connection)
         sql = f"SELECT DISTINCT {', '.join(CELL)} FROM records ORDER BY ALL"
         cells = list(stream(connection, sql))
         tasks = sorted({cell["task"] for cell in cells})
@@ -86,14 +89,17 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
         ]  # fmt: skip
         if not pairs:
             raise StoreError(f"{model_a} and {model_b} have no task, data set and prompt variant in common")
-        found = [item for a, b in pairs for item in _compare_cells(connection, a, b)]
+        found = [
+            item
+            for a, b in pairs
+            for item in _compare_cells(connection, a, b, planned[a["task"], a["dataset"], a["split"]])
+        ]
     if not found:
         raise StoreError(f"{model_a} and {model_b} have no scored sample in common")
     return found
 
 
-def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row) -> list[Comparison]:
-    task = registry.load("tasks", a["task"])
+def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row, task: Task) -> list[Comparison]:
     out = []
     for name in task.profiles:
         side_a, side_b = (graded(connection, cell, name) for cell in (a, b))

@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from raybench.errors import ModelError, one_line
+from raybench.errors import ModelError, nearest, one_line
 from raybench.interfaces import Options
 from raybench.schema import Row, digest
 
@@ -35,9 +35,13 @@ __all__ = [
     "file_hash",
     "hub_revision",
     "is_local",
+    "local_folder",
     "local_revision",
     "local_template",
 ]
+
+#: Before the name of weights that come with this package: `raybench://tiny-judge`.
+PACKAGED = "raybench://"
 
 #: Named in the key when a checkpoint has no chat template and ours is used.
 PLAIN_TEMPLATE = "plain-v1"
@@ -59,7 +63,7 @@ class HuggingFaceOptions(Options):
     """Settings of the `hf` backend.
 
     Attributes:
-        model: hub id or local folder.
+        model: hub id, local folder, or `raybench://NAME` for weights that come with this package.
         revision: branch, tag or commit of a hub id; None for its default branch.
         dtype: "auto" is the checkpoint's own.
         quantization: bitsandbytes "4bit" (nf4) or "8bit"; needs a GPU.
@@ -101,7 +105,7 @@ def describe(options: HuggingFaceOptions) -> Row:
         ModelError: the model does not exist, is incomplete, gated or out of reach.
     """
     if is_local(options.model):
-        folder = Path(options.model).expanduser()
+        folder = local_folder(options.model)
         name, revision = folder.resolve().name, local_revision(folder, options.gguf_file)
         template = "in-gguf" if options.gguf_file else local_template(folder)
     else:
@@ -130,6 +134,22 @@ def is_local(model: str) -> bool:
     """Say whether a model name is a folder (existing, or written like a path) rather than a hub id."""
     written_like_path = model.startswith(("/", ".", "~")) or not _HUB_ID.fullmatch(model)
     return written_like_path or Path(model).expanduser().is_dir()
+
+
+def local_folder(model: str) -> Path:
+    """Return the folder that a local model name stands for; it may not exist.
+
+    Raises:
+        ModelError: `raybench://` and a name of no packaged weights.
+    """
+    if not model.startswith(PACKAGED):
+        return Path(model).expanduser()
+    name, weights = model.removeprefix(PACKAGED), Path(__file__).with_name("weights")
+    known = sorted(path.name for path in weights.iterdir() if path.is_dir()) if weights.is_dir() else []
+    if name not in known:
+        packaged = ", ".join(f"{PACKAGED}{each}" for each in known) or "none"
+        raise ModelError(f"no packaged weights {model!r}{nearest(name, known)}; packaged: {packaged}")
+    return weights / name
 
 
 def check_folder(folder: Path, gguf_file: str | None = None) -> None:

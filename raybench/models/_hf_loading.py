@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from raybench.errors import ModelError, one_line
-from raybench.models._hf_identity import HuggingFaceOptions, check_folder, hub_revision, is_local
+from raybench.models._hf_identity import HuggingFaceOptions, check_folder, hub_revision, is_local, local_folder
 
 __all__ = ["Loaded", "load"]
 
@@ -101,7 +101,7 @@ def _source(options: HuggingFaceOptions) -> dict[str, Any]:
         "trust_remote_code": options.trust_remote_code,
     }
     if is_local(options.model):
-        folder = Path(options.model).expanduser()
+        folder = local_folder(options.model)
         check_folder(folder, options.gguf_file)
         source["pretrained_model_name_or_path"] = str(folder)
     else:

@@ -1,8 +1,9 @@
-"""Text before comparison: tidying that loses nothing, and two named normalisers that lose on purpose.
+"""Text before comparison: tidying that loses nothing, and four named normalisers that lose on purpose.
 
 `tidy` and `plain` undo typography and markup. `medical` is raybench's own
 normaliser: it keeps negation, laterality, numbers and units. `vqa_v2` follows
-the published VQA-v2 comparison as MUMC runs it, quirks included.
+the published VQA-v2 comparison as MUMC runs it, `llava_med` as LLaVA-Med runs
+it, and `lmms_slake` the SLAKE task of lmms-eval, quirks included.
 
 >>> medical("A 2.5cm mass, on the LEFT side.")
 '2.5 cm mass on left side'
@@ -13,9 +14,13 @@ the published VQA-v2 comparison as MUMC runs it, quirks included.
 from __future__ import annotations
 
 import re
+import string
 import unicodedata
+from functools import lru_cache
 
-__all__ = ["has_content", "medical", "plain", "tidy", "unwrap", "vqa_v2"]
+from raybench.parsing._vqa_words import ARTICLES, CONTRACTIONS, NUMBERS, PUNCTUATION
+
+__all__ = ["has_content", "llava_med", "lmms_slake", "medical", "plain", "tidy", "unwrap", "vqa_v2"]
 
 _INVISIBLE = re.compile(r"[\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff\u00ad]")
 _APOSTROPHES = str.maketrans({"\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u00b4": "'", "\u201c": '"', "\u201d": '"'})
@@ -46,6 +51,7 @@ def unwrap(text: str) -> str:
     return tidy(text)
 
 
+@lru_cache(maxsize=1024)  # one response is read by several rules in turn
 def plain(text: str) -> str:
     """Return unwrapped text in lower case."""
     return unwrap(text).lower()
@@ -77,6 +83,7 @@ _MEDICAL = (
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def medical(text: str) -> str:
     """Return text for strict equality: what changes a finding stays, what does not goes.
 
@@ -98,9 +105,7 @@ def _is_article(words: list[str], i: int) -> bool:
     return words[i] in ("an", "the") and len(words) > 1
 
 
-_VQA_PUNCTUATION = ';/[]"{}()=+\\_-><@`,?!'
 _VQA_DELETED = re.compile(r"[,.'!?\"()*#:;~]")
-_VQA_NUMBERS = _NUMBER_WORDS | {"none": "0"}
 
 
 def vqa_v2(text: str) -> str:
@@ -114,9 +119,68 @@ def vqa_v2(text: str) -> str:
     """
     text = _VQA_DELETED.sub("", text.lower()).replace(" \t", " ")
     text = text.replace("x ray", "xray").replace("x-ray", "xray").replace(" - ", "-")
+    text = _without_punctuation(text, glued=False)
+    words = (NUMBERS.get(word, word) for word in text.split())
+    return " ".join(word for word in words if word not in ARTICLES)
+
+
+def _without_punctuation(text: str, glued: bool) -> str:
+    """Delete each mark that touches a space somewhere in the text (or all, if `glued`), else put a space."""
     before = text
-    for mark in _VQA_PUNCTUATION:
-        touched = f"{mark} " in before or f" {mark}" in before
-        text = text.replace(mark, "" if touched else " ")
-    words = (_VQA_NUMBERS.get(word, word) for word in text.split())
-    return " ".join(word for word in words if word not in ("a", "an", "the"))
+    for mark in PUNCTUATION:
+        if mark in before:
+            touched = glued or f"{mark} " in before or f" {mark}" in before
+            text = text.replace(mark, "" if touched else " ")
+    return text
+
+
+_DIGIT_COMMA_DIGIT = re.compile(r"\d,\d")
+_PERIOD = re.compile(r"\.(?!\d)")
+#: The original passes re.UNICODE (32) where `re.sub` takes a count.
+_PERIODS_DELETED = 32
+
+
+@lru_cache(maxsize=1 << 16)
+def llava_med(text: str) -> str:
+    """Return text as LLaVA-Med's scorer normalises it (microsoft/LLaVA-Med@b9a98a7 eval_metrics/glossary.py).
+
+    Beside what `vqa_v2` shares with it: one number with a comma in it ("1,000")
+    makes every mark of the text vanish instead of becoming a space; a period goes
+    unless a digit follows, but only the first 32 of them; numbers become digits
+    and "none" 0 before articles go; lost apostrophes come back.
+
+    >>> llava_med("None of the above, dont know; 3.5 cm (x-ray)")
+    "0 of above don't know 3.5 cm x ray"
+    """
+    text = text.lower()
+    text = _without_punctuation(text, glued=_DIGIT_COMMA_DIGIT.search(text) is not None)
+    words = (NUMBERS.get(word, word) for word in _PERIOD.sub("", text, count=_PERIODS_DELETED).split())
+    return " ".join(CONTRACTIONS.get(word, word) for word in words if word not in ARTICLES)
+
+
+_PARENTHESES, _PARENTHESES_ZH = re.compile(r"\([^)]*\)"), re.compile(r"（[^）]*）")
+_SLAKE_MARKS = string.punctuation + "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～、《》【】"
+_SLAKE_SPACES = str.maketrans(dict.fromkeys(_SLAKE_MARKS, " "))
+_SLAKE_YES = frozenset({"yes", "yeah", "yep", "true", "是", "是的", "有", "包含", "可以", "能", "会", "正常"})
+_SLAKE_NO = frozenset(
+    {"no", "nope", "false", "否", "不是", "没有", "无", "不包含", "不能", "不会", "不可以", "不正常", "异常"}
+)
+
+
+@lru_cache(maxsize=1 << 16)
+def lmms_slake(text: str) -> str:
+    """Return text as lmms-eval's SLAKE task compares it (EvolvingLMMs-Lab/lmms-eval@75571cf tasks/slake).
+
+    Parentheses and punctuation, English and Chinese, become a space; a text that
+    then is one word for yes or no, or "x ray", is that word.
+
+    >>> lmms_slake("不包含。"), lmms_slake("X-ray (chest)"), lmms_slake("Yes, there is")
+    ('no', 'xray', 'yes there is')
+    """
+    text = _PARENTHESES_ZH.sub(" ", _PARENTHESES.sub(" ", text.strip().lower()))
+    text = " ".join(text.translate(_SLAKE_SPACES).split())
+    if text in _SLAKE_YES:
+        return "yes"
+    if text in _SLAKE_NO:
+        return "no"
+    return "xray" if text == "x ray" else text

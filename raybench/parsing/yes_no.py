@@ -20,10 +20,14 @@ from raybench.parsing.normalise import plain, tidy
 __all__ = ["NO_WORDS", "YES_WORDS", "Reading", "fold_yes_no", "read_yes_no"]
 
 #: Whole answers that mean yes or no, in English and Chinese.
-YES_WORDS = frozenset({"yes", "yeah", "yep", "是", "是的", "对", "对的", "有", "存在", "包含", "可以", "能", "会"})
-NO_WORDS = frozenset(
-    {"no", "nope", "否", "不", "不是", "不是的", "不对", "没有", "无", "不存在", "不包含", "不可以", "不能", "不会"}
-)
+YES_WORDS = frozenset({
+    "yes", "yeah", "yep", "是", "是的", "对", "对的", "有", "有的", "存在", "包含", "可以", "可以的", "能", "会",
+    "会的",
+})  # fmt: skip
+NO_WORDS = frozenset({
+    "no", "nope", "否", "不", "不是", "不是的", "不对", "没", "没有", "没有的", "无", "不存在", "不包含", "不可以",
+    "不能", "不会", "不会的",
+})  # fmt: skip
 
 
 class Reading(NamedTuple):
@@ -52,13 +56,26 @@ _LEADING_ZH = re.compile(
 )
 _NEGATED_FINDING = re.compile(
     rf"\W*(?:(?:there (?:is|are|was|were) |(?:the|this) [\w-]+ (?:shows?|has|have|demonstrates?) )?{_NO_ANY}"
-    r"|没有|未见|不存在|无(?!法))"
+    r"|(?:(?:在|该|此|这[张幅]?|本)*(?:图片?|图像|影像|片子?)(?:的?[中里上内])?[,，]?(?:并|目前)?)?"
+    r"(?:没有|未见|看?不到|不存在|不包含|无(?!法)))"
 )
 _CONTRAST = re.compile(r"\b(?:but|however|although|though|except|yes)\b|但|不过|[.;。；]\s*\S")
 #: A question whose "no finding" means yes, or that cannot be settled by one.
 _NORMALITY = re.compile(
     r"\b(?:normal|unremarkable|clear|healthy|intact|free|absent|negative|without|no|not)\b|正常|健康|完整|清晰"
 )
+#: A predicate and its opposite; other negations ("not normal", "不正常") are made of it.
+_PREDICATES = (
+    ("normal", "abnormal"), ("healthy", "unhealthy"), ("present", "absent"), ("visible", "invisible"),
+    ("symmetric", "asymmetric"), ("symmetrical", "asymmetrical"), ("enlarged", ""), ("正常", "异常"), ("健康", ""),
+    ("存在", ""), ("包含", ""), ("可见", ""), ("对称", ""), ("清晰", ""), ("完整", ""), ("增大", ""), ("肿大", ""),
+)  # fmt: skip
+_ECHO_OPENING = re.compile(
+    r"(?:(?:it|this|(?:the|this) [a-z]+) (?:is|looks|appears)(?: to be)? |(?:看起来|看上去)?是?)"
+)
+#: "是不是", "正不正常" ask; they negate nothing.
+_ASKING_ZH = re.compile(r"(\w)[不没]\1|(有)无")
+_NOT = r"(?:\bnot |n't |non-?|\bno |[不没无未非]|没有|未见)"
 
 
 def fold_yes_no(text: str) -> str | None:
@@ -70,10 +87,11 @@ def fold_yes_no(text: str) -> str | None:
 def read_yes_no(text: str, question: str = "") -> Reading:
     """Read yes or no from a response.
 
-    Rules in order: the whole text; "answer is ..." (the last one); a leading word;
-    a closing word; a word that stands alone; a sentence that opens by negating a
-    finding ("No effusion is seen"), unless it goes on with a contrast or the
-    question asks for normality, where the same words may mean yes.
+    Rules in order: the whole text; an echo of the question's predicate ("Abnormal"
+    or "不正常" where "Is it normal?" was asked); "answer is ..." (the last one); a
+    leading word; a closing word; a word that stands alone; a sentence that opens by
+    negating a finding ("No effusion is seen"), unless it goes on with a contrast or
+    the question asks for normality, where the same words may mean yes.
 
     Args:
         question: what was asked; never the target.
@@ -83,6 +101,9 @@ def read_yes_no(text: str, question: str = "") -> Reading:
         exact = tidy(text).lower().removesuffix(".").removesuffix("。") in YES_WORDS | NO_WORDS
         return Reading(whole, "yes_no:exact", "exact_contract" if exact else "recovered:markup")
     cleaned = plain(text)
+    echoed = _echo(cleaned.strip(" .,!。，！\"'"), plain(question))
+    if echoed is not None:
+        return _recovered(echoed, "echo")
     for rule in (_announced, _leading, _closing, _alone):
         value = rule(cleaned)
         if value is not None:
@@ -90,6 +111,29 @@ def read_yes_no(text: str, question: str = "") -> Reading:
     if _negates(cleaned) and not _NORMALITY.search(question.lower()):
         return _recovered("no", "negated_finding")
     return Reading(None, "", "unrecoverable")
+
+
+def _echo(answer: str, question: str) -> str | None:
+    """Yes or no where the whole answer is the question's predicate, its negation or its opposite."""
+    answer = answer[opening.end() :] if (opening := _ECHO_OPENING.match(answer)) else answer
+    if len(answer) > 20:
+        return None
+    question = _ASKING_ZH.sub(lambda match: match[1] or match[2], question)
+    for pair in _PREDICATES:
+        for word, opposite in (pair, pair[::-1]):
+            if not _asks(word, question):
+                continue
+            if _asks(opposite, question) or re.search(rf"{_NOT}{word}", question):
+                return None
+            if answer == word:
+                return "yes"
+            if (opposite and answer == opposite) or re.fullmatch(rf"{_NOT}{word}", answer):
+                return "no"
+    return None
+
+
+def _asks(word: str, question: str) -> bool:
+    return bool(word) and re.search(rf"(?<![a-z]){word}(?![a-z])", question) is not None
 
 
 def _recovered(value: str, rule: str) -> Reading:

@@ -31,7 +31,7 @@ from raybench.scoring.inputs import (
     stored_tasks,
 )
 from raybench.scoring.verdicts import JudgeColumns, judge_columns
-from raybench.stats.intervals import Interval, interval
+from raybench.stats.intervals import Interval, interval, reduced_intervals
 from raybench.stats.paired import null_bounds
 from raybench.store import Store, stream
 
@@ -168,28 +168,24 @@ class _Samples:
         sums, counts = np.bincount(self.inverse, values * over, k), np.bincount(self.inverse, over, k)
         return np.divide(sums, counts, out=np.zeros(k), where=counts > 0)
 
-    def interval(self, metric: MetricDef, columns: Statistics, clusters: Array) -> Interval:
-        """Return the metric's value and interval, each sample counting once; `clusters` has one name a row."""
-        repeated = len(self.first) < len(self.inverse)
-        if metric.reduce is not None:
-            shares = 1.0 / np.bincount(self.inverse)[self.inverse]
-            found = interval(_shared(metric, shares) if repeated else metric, columns, clusters)
+    def intervals(self, metrics: Sequence[MetricDef], columns: Statistics, clusters: Array) -> list[Interval]:
+        """Return each metric's value and interval, each sample counting once; `clusters` has one name a row."""
+        reduced = [metric for metric in metrics if metric.reduce is not None]
+        shares = 1.0 / np.bincount(self.inverse)[self.inverse]
+        found = dict(zip(reduced, reduced_intervals(reduced, columns, clusters, shares), strict=True))
+        for metric, each in found.items():
             counted = np.unique(self.inverse[np.asarray(columns[metric.over], dtype=float) > 0])
-            return replace(found, n=len(counted))
+            found[metric] = replace(each, n=len(counted))
+        return [found.get(metric) or self._interval(metric, columns, clusters) for metric in metrics]
+
+    def _interval(self, metric: MetricDef, columns: Statistics, clusters: Array) -> Interval:
         assert metric.hit is not None
         over, hits = np.asarray(columns[metric.over]), np.asarray(columns[metric.hit])
-        if repeated:
+        if len(self.first) < len(self.inverse):
             hits = self.mean(hits, over)
             over = self.mean((over > 0).astype(float), over)
             clusters = clusters[self.first]
         return interval(metric, {metric.hit: hits, metric.over: over}, clusters)
-
-
-def _shared(metric: MetricDef, shares: Array) -> MetricDef:
-    """The metric with each row's weight divided among the rows of its sample."""
-    reduce = metric.reduce
-    assert reduce is not None
-    return replace(metric, reduce=lambda statistics, weights: reduce(statistics, weights * shares))
 
 
 def _metric_scores(
@@ -200,11 +196,9 @@ def _metric_scores(
     samples = _Samples.of([view.cell.samples[i] for i in chosen])
     clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)
     always = ("self check",) if task.self_check else ()
+    known = [metric for metric in metrics if metric.over in columns]
     scores = []
-    for metric in metrics:
-        if metric.over not in columns:
-            continue
-        found = samples.interval(metric, columns, clusters)
+    for metric, found in zip(known, samples.intervals(known, columns, clusters), strict=True):
         if found.value is None and not common.get("null_verdicts"):
             continue
         headline = (common["profile"], metric.name) == task.headline and view.slice == "all"

@@ -8,15 +8,20 @@
         slices: [modality]
 
 Rows whose `answer_type` is "closed" (or, without that column, whose answer is
-yes or no, or that carry choices) count as closed, all others as open.
+yes or no, or that carry choices) count as closed, all others as open. A row
+whose question and answer are lists of the same length is a conversation: its
+questions are asked one after another, each with the model's answers before it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from raybench.data.tables import read_rows
+from raybench.errors import DataError
 from raybench.interfaces import Task
 from raybench.parsing.vqa import read_vqa
 from raybench.schema import Answer, Row, Sample
@@ -34,7 +39,10 @@ class Vqa(Task):
         "plain": "{question}",
         "choices": "{question}\nChoose from: {choices}. Answer with one of them.",
     }
-    profiles: ClassVar = ("raybench-strict", "vqa-v2-exact")
+    profiles: ClassVar = (
+        "raybench-strict", "llava-med-v1-batch", "llava-med-v1-gate", "medevalkit-9b12e3b", "vqa-v2-exact",
+        "lmms-slake",
+    )  # fmt: skip
     headline: ClassVar = ("raybench-strict", "overall_accuracy")
     group: ClassVar = "vqa"
     _roles: ClassVar = {
@@ -42,13 +50,35 @@ class Vqa(Task):
     }  # fmt: skip
 
     def samples(self) -> Iterator[Sample]:
-        """Yield the table's rows in order; see `table_samples` for what is an error."""
-        for sample in table_samples(self.options, self._roles):
+        """Yield the table's rows in order.
+
+        Raises:
+            DataError: a conversation with more questions than answers or the reverse, and
+                whatever `table_samples` raises.
+        """
+        rows = read_rows(self.options.data)
+        for sample, row in zip(table_samples(self.options, self._roles), rows, strict=True):
+            questions, targets = self._turns(sample, row)
             kind = sample.slices.get("answer_type")
             if kind is None:
-                closed = bool(sample.choices) or sample.targets[0].lower() in ("yes", "no")
+                closed = bool(sample.choices) or all(target.lower() in ("yes", "no") for target in targets)
                 kind = "closed" if closed else "open"
-            yield replace(sample, slices={**sample.slices, "answer_type": kind})
+            slices = {**sample.slices, "answer_type": kind}
+            yield replace(sample, questions=questions, targets=targets, slices=slices)
+
+    def _turns(self, sample: Sample, row: Row) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The questions and targets of a conversation, or those of a row of one question."""
+        found = {role: _listed(row.get(self.options.columns.get(role, role))) for role in ("question", "answer")}
+        questions, answers = found["question"], found["answer"]
+        if questions is None:
+            return sample.questions, sample.targets
+        if answers is None or len(answers) != len(questions) or not all(questions) or not all(answers):
+            count = "no list of answers" if answers is None else f"{len(answers)} answers"
+            raise DataError(
+                f"{self.options.data}, id {sample.id}: {len(questions)} questions and {count}; "
+                "a conversation needs one answer a question, none blank"
+            )
+        return tuple(questions), tuple(answers)
 
     def messages(self, sample: Row, variant: str) -> list[Row]:
         """Ask as the variant says; a row without choices is asked plainly where the variant would list them."""
@@ -58,6 +88,18 @@ class Vqa(Task):
     def parse(self, sample: Row, text: str) -> Answer:
         """Read yes/no, a choice or free text, whichever the question asks for."""
         return read_vqa(text, sample["questions"][0], sample["choices"])
+
+
+def _listed(cell: Any) -> list[str] | None:
+    """A cell that is a list, or the JSON text of one, as texts; None for anything else."""
+    if isinstance(cell, str) and cell.lstrip().startswith("["):
+        try:
+            cell = json.loads(cell)
+        except json.JSONDecodeError:
+            return None
+    if not isinstance(cell, list | tuple) or not cell:
+        return None
+    return [str(item).strip() for item in cell]
 
 
 PLUGIN = Vqa

@@ -119,15 +119,6 @@ def test_csv_reads_back(store):
     assert render.rows_csv([{"a": ["x", "y"], "b": 'c,"d"'}]) == 'a,b\nx;y,"c,""d"""\n'
 
 
-def test_reported_rows_are_published_numbers():
-    rows = reported_rows({"vqa_rad", "cxr_classification"})
-    assert {row["task"] for row in rows} == {"vqa_rad", "cxr_classification"}
-    assert {row["kind"] for row in rows} == {"reported"}
-    assert set(rows[0]) == {field.name for field in dataclasses.fields(Score)}
-    first = next(row for row in rows if row["model"] == "Llama 3.2 Vision 11B" and row["metric"] == "accuracy")
-    assert (first["value"], first["low"], first["flags"], first["sample_set"]) == (0.24, None, ["degenerate"], None)
-
-
 def test_text_tables_escape_what_their_format_reserves(store):
     found = boards(store)
     markdown = render.boards(found, "markdown")
@@ -145,17 +136,6 @@ def test_text_tables_escape_what_their_format_reserves(store):
 def test_every_reserved_mark_of_latex():
     text = render.table(["x"], [["\\&%_#${}~^<>"]], "latex")
     assert r"\textbackslash{}\&\%\_\#\$\{\}\textasciitilde{}\textasciicircum{}\textless{}\textgreater{} \\" in text
-
-
-def test_reported_numbers_stand_under_the_board(tmp_path):
-    store = Store(str(tmp_path / "r"))
-    samples = [dataclasses.replace(sample, dataset="vqa_rad-osf") for sample in questions(["yes", "no"])]
-    fill(store, samples, {("m", "short", 0): ["yes", "no"]}, {"task": "vqa_rad"})
-    score_store(store)
-    (board,) = boards(store, reported=True)
-    published = [line for line in board.lines if line.kind == "reported"]
-    assert len(published) == len(reported_rows({"vqa_rad"})) > 40
-    assert "(reported)" in render.boards([board], "table")
 
 
 # --- comparisons -----------------------------------------------------------------------------------------------------
@@ -209,9 +189,7 @@ def test_compare_mistakes(store):
 def test_a_sample_with_a_corrected_label_is_not_shared():
     def side(*hashes):
         names = [f"s{i}" for i in range(len(hashes))]
-        rows = {
-            name: {"sample_hash": found, "cluster": f"c{name}"} for name, found in zip(names, hashes, strict=True)
-        }
+        rows = {name: {"sample_hash": found, "cluster": f"c{name}"} for name, found in zip(names, hashes, strict=True)}
         return Graded({name: [{"all": 1.0, "hit": 1.0}] for name in names}, rows)
 
     found = paired(side("x", "y", "z"), side("x", "other", "z"), MetricDef("accuracy", over="all", hit="hit"))

@@ -4,13 +4,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import (
     accuracy_score,
+    average_precision_score,
     balanced_accuracy_score,
+    brier_score_loss,
     f1_score,
     matthews_corrcoef,
     recall_score,
+    roc_auc_score,
 )
 
 from raybench.metrics.classification import PLUGIN as Classification
+from raybench.metrics.classification import confusion
 
 METRICS = {metric.name: metric for metric in Classification.metrics}
 NOTHING = "<none of them>"
@@ -97,3 +101,93 @@ def test_a_constant_prediction_has_mcc_zero_and_a_perfect_one_one():
     one = np.ones((1, 4))
     assert METRICS["mcc"].values(columns(["a", "a", "b", "a"], ["a"] * 4, ["a", "b"]), one)[0] == 0.0
     assert METRICS["mcc"].values(columns(["a", "a", "b", "a"], ["a", "a", "b", "a"], ["a", "b"]), one)[0] == 1.0
+
+
+def test_the_seed_study_model_that_calls_everything_unhealthy():
+    """25 images, 6 unhealthy, all called unhealthy: accuracy .24, F1 .387 (metrics.md section 7)."""
+    true = ["unhealthy"] * 6 + ["healthy"] * 19
+    statistics = columns(true, ["unhealthy"] * 25, ["healthy", "unhealthy"], "unhealthy")
+    found = {name: METRICS[name].values(statistics, np.ones((1, 25)))[0] for name in ("accuracy", "f1", "specificity")}
+    assert found == pytest.approx({"accuracy": 0.24, "f1": 12 / 31, "specificity": 0.0}, abs=1e-12)
+    assert round(found["f1"], 3) == 0.387
+
+
+def test_confusion_counts():
+    rows = [
+        {"outcome": "answered", "value": said, "target": true, "choices": ["sick", "well"]}
+        for true, said in [("sick", "Sick"), ("sick", "well"), ("well", "well"), ("well", "maybe")]
+    ]
+    rows.append({"outcome": "refused", "value": None, "target": "well", "choices": ["sick", "well"]})
+    assert confusion(rows) == {"sick": {"sick": 1, "well": 1}, "well": {"well": 1, "": 2}}
+
+
+# --- label probabilities ---------------------------------------------------------------------------------------------
+
+
+def probability_columns(true, logprobs, positive=None):
+    labels = sorted({label for each in logprobs if each for label in each})
+    rows = [
+        Classification().statistics({
+            "outcome": "answered", "value": target, "target": target, "choices": labels, "positive": positive,
+            "label_logprobs": given, "text": "", "slices": {}, "question": "",
+        })
+        for target, given in zip(true, logprobs, strict=True)
+    ]  # fmt: skip
+    return {key: np.array([row.get(key, 0.0) for row in rows]) for key in sorted({key for row in rows for key in row})}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b", "c"]])
+def test_probability_metrics_equal_scikit_learn_with_sample_weights(seed, labels):
+    rng = np.random.default_rng(seed)
+    n, positive = 80, labels[-1]
+    true = rng.choice(labels, n)
+    probabilities = np.round(rng.dirichlet(np.ones(len(labels)), n), 1) + 0.05  # with ties
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    # Raw logprobs leave mass to other tokens; the softmax over the labels takes it out again.
+    logprobs = [dict(zip(labels, map(float, np.log(row * 0.7)), strict=True)) for row in probabilities]
+    statistics = probability_columns(true, logprobs, positive)
+    weights = np.vstack([np.ones(n), rng.integers(0, 4, n), rng.random(n)])
+    is_positive, score = (true == positive).astype(int), np.round(probabilities[:, -1], 12)
+    for row, weight in enumerate(weights):
+        wanted = {
+            "auroc": roc_auc_score(is_positive, score, sample_weight=weight),
+            "auprc": average_precision_score(is_positive, score, sample_weight=weight),
+            "macro_auroc": np.mean(
+                [
+                    roc_auc_score(true == each, np.round(probabilities[:, i], 12), sample_weight=weight)
+                    for i, each in enumerate(labels)
+                ]
+            ),
+            "brier": brier_score_loss(true, probabilities, sample_weight=weight, labels=labels, scale_by_half=True),
+        }
+        for name, value in wanted.items():
+            assert METRICS[name].values(statistics, weights)[row] == pytest.approx(value, abs=1e-9), name
+
+
+def test_expected_calibration_error_in_fifteen_bins():
+    # 0.65 and 0.62 fall in bin (9/15, 10/15]: accuracy 1/2 against 0.635. 0.9 in (13/15, 14/15]: 1 against 0.9.
+    logprobs = [{"no": float(np.log(1 - p)), "yes": float(np.log(p))} for p in (0.65, 0.62, 0.9)]
+    statistics = probability_columns(["yes", "no", "yes"], logprobs)
+    wanted = 2 / 3 * abs(0.5 - 0.635) + 1 / 3 * abs(1 - 0.9)
+    assert METRICS["ece"].values(statistics, np.ones((1, 3)))[0] == pytest.approx(wanted)
+    assert not METRICS["ece"].higher_is_better
+
+
+def test_rows_without_probabilities_are_in_no_denominator():
+    given = {"no": -2.0, "yes": -0.2}
+    with_gap = probability_columns(["yes", "no", "no"], [given, {"no": -0.1, "yes": -3.0}, None], "yes")
+    without = probability_columns(["yes", "no"], [given, {"no": -0.1, "yes": -3.0}], "yes")
+    for name in ("auroc", "auprc", "macro_auroc", "brier", "ece"):
+        values = [METRICS[name].values(each, np.ones((1, len(each["all"]))))[0] for each in (with_gap, without)]
+        assert values[0] == values[1], name
+        assert with_gap[METRICS[name].over].sum() == 2
+    nobody = probability_columns(["yes", "no"], [None, None], "yes")
+    assert all(np.isnan(METRICS[name].values(nobody, np.ones((1, 2)))[0]) for name in ("auroc", "brier", "ece"))
+
+
+def test_a_sure_model_is_still_ranked():
+    # Both probabilities round to 1.0; the log odds know which is higher.
+    logprobs = [{"no": -50.0, "yes": -0.0}, {"no": -40.0, "yes": -0.0}]
+    statistics = probability_columns(["yes", "no"], logprobs, "yes")
+    assert METRICS["auroc"].values(statistics, np.ones((1, 2)))[0] == 1.0

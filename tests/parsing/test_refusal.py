@@ -1,12 +1,37 @@
 """Refusals, and the radiology prose that must not be taken for one."""
 
 import time
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from raybench.parsing.refusal import refusal
+from raybench.parsing.refusal import RefusalType, refusal
+from raybench.parsing.vqa import read_vqa
+from tests.parsing.sentences import ANSWERS, REFUSALS
 
 SEED = "I cant help you with that. Is there anything else I can help you with?"
+
+
+def kind_of(text):
+    found = refusal(text)
+    return found and found.type
+
+
+def test_there_is_a_list_for_every_type():
+    assert set(REFUSALS) == set(get_args(RefusalType))
+    assert sum(map(len, REFUSALS.values())) > 150
+    assert len(ANSWERS) > 150
+
+
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_refusals(kind):
+    assert {text: kind_of(text) for text in REFUSALS[kind]} == dict.fromkeys(REFUSALS[kind], kind)
+
+
+def test_answers():
+    assert {text: kind for text in ANSWERS if (kind := kind_of(text))} == {}
 
 
 @pytest.mark.parametrize(
@@ -14,72 +39,32 @@ SEED = "I cant help you with that. Is there anything else I can help you with?"
     [
         (SEED, "policy"),
         (SEED.replace("cant", "can’t"), "policy"),
-        (SEED.replace("cant", "can't"), "policy"),
-        ("I'm sorry, but I can't assist with that request.", "policy"),
-        ("Im sorry I cant assist with that", "policy"),
+        (SEED.upper(), "policy"),
         ("As an AI language model, I cannot provide medical advice.", "policy"),
-        ("I'm just an AI and can't provide medical diagnoses.", "policy"),
-        ("I am sorry, but I am not a doctor and cannot provide a diagnosis", "policy"),
-        ("I must respectfully decline to answer.", "policy"),
-        ("It would be inappropriate for me to diagnose from images.", "policy"),
-        ("I won't answer that.", "policy"),
-        ("**I cannot comply.**", "policy"),
+        ("作为一个AI语言模型，我不能诊断疾病。", "policy"),
         ("很抱歉，我无法提供医疗诊断。", "policy"),
-        ("我拒绝回答这个问题。", "policy"),
         ("I’m sorry, I’m not able to interpret medical images.", "inability"),
-        ("Unfortunately, I cannot analyze X-rays.", "inability"),
-        ("I'm sorry, but I cannot determine the diagnosis.", "inability"),
-        ("作为一个AI语言模型，我不能诊断疾病。", "inability"),
-        ("I cannot see the image.", "missing_image"),
-        ("I don't see any image attached. Please upload it.", "missing_image"),
-        ("No image was provided.", "missing_image"),
-        ("我无法看到图片", "missing_image"),
-        ("Please consult a qualified healthcare professional for a diagnosis.", "deferral"),
+        ("I cannot see the image.", "no_image"),
+        ("我无法看到图片", "no_image"),
         ("请咨询专业医生。", "deferral"),
-        ("", "empty"),
-        (" \n\t", "empty"),
-        ("...", "empty"),
-        ("—", "empty"),
-        ("\u200b。", "empty"),
-        ("the the the the the the the the the the the the the the", "degenerate"),
+        ("\u200b。", "degenerate"),
         ("the image shows " * 200, "degenerate"),
+        ("A mass. " + "the lung and " * 100, "degenerate"),
+        ("The patient has no known illness and comes for a check. " + "no, " * 60 + "n", "degenerate"),
     ],
 )
-def test_refusals(text, kind):
-    found = refusal(text)
-    assert found is not None
-    assert found.type == kind
+def test_type(text, kind):
+    assert kind_of(text) == kind
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "No",
-        "无",
-        "0",
-        "CT",
-        "No.",
-        "I cannot exclude a small pneumothorax.",
-        "Cannot exclude pneumothorax",
-        "Unable to assess due to rotation",
-        "Pneumonia cannot be excluded.",
-        "I cannot rule out malignancy.",
-        "No acute finding can be determined on this view.",
-        "I cannot see a fracture in the image.",
-        "I don't see any evidence of pneumonia in the image.",
-        "There is no image evidence of fracture.",
-        "As an AI, I see pneumonia.",
-        "I'm not a doctor, but this looks like pneumonia.",
-        "Sorry, the answer is yes",
-        "The image shows a normal chest. Please consult a doctor.",
-        "无法排除气胸",
-        "没有看到异常",
-        "没有影像学异常",
-        "The patient said: I can't help you with that.",
-    ],
-)
-def test_answers(text):
-    assert refusal(text) is None
+def test_the_type_is_in_the_extractor():
+    answer = read_vqa(SEED, "Is there a nodule?")
+    assert (answer.outcome, answer.value, answer.extractor) == ("refused", None, "refusal:policy:cannot_help")
+    assert read_vqa("我看不到图片。", "有结节吗？").extractor == "refusal:no_image:image_unseen"
+    assert read_vqa(" ", "Where?").extractor == "refusal:empty:no_content"
+
+
+# --- a refusal that goes on ------------------------------------------------------------------------------------------
 
 
 def test_an_answer_after_a_disclaimer_is_an_answer():
@@ -87,17 +72,59 @@ def test_an_answer_after_a_disclaimer_is_an_answer():
     finding = "the image shows a large right pleural effusion with compressive atelectasis of the lower lobe."
     assert refusal(opening + finding) is None
     assert refusal("I cannot provide a diagnosis. The image shows " + finding) is None
-    assert refusal(opening + "good luck.") is not None, "80 characters are the bar"
+    vague = "opacities of this kind, in the lower zones of both lungs, are most often those of pulmonary edema."
+    assert refusal(opening + vague) is None, "more than 80 characters after the turn"
+    assert refusal(opening + "good luck.") is not None, "less, and no answer by its words"
 
 
-def test_an_offer_to_help_otherwise_is_no_answer():
-    text = (
-        "I can't interpret medical images. However, I'd be happy to explain " + "general principles of radiology " * 4
-    )
-    assert refusal(text) is not None
+@pytest.mark.parametrize("answer", ["the answer is: yes", "yes.", "there is an effusion", "it looks like pneumonia"])
+def test_a_short_answer_after_a_disclaimer_is_an_answer(answer):
+    assert refusal(f"I can't diagnose, but {answer}") is None
 
 
-@pytest.mark.parametrize("text", ["I'm sorry " * 5000, "sorry, " * 8000 + "x", "ab" * 20000 + "c", "as an a-b " * 9000])
+@pytest.mark.parametrize(
+    "offer",
+    [
+        "However, I'd be happy to explain " + "general principles of radiology " * 4,
+        "However, if you have a report, I can explain the words in it to you, one after another, as far as you like.",
+        "But please consult a radiologist, who has the training and the tools to look at this properly and in full.",
+        "但是我可以" + "为您介绍一般的影像学知识，" * 10,
+    ],
+)
+def test_an_offer_to_help_otherwise_is_no_answer(offer):
+    assert refusal("I can't interpret medical images. " + offer) is not None
+
+
+# --- any text at all -------------------------------------------------------------------------------------------------
+
+WORDS = st.sampled_from((
+    "i", "I'm", "sorry", "cannot", "can't", "as an ai", "the image", "provide", "see", ",", ".", "but", "a", "not",
+    "the ",
+    "我", "无法", "图片", "抱歉", "，", "不能", "请", "咨询", "医生", " ", "\n", "**", "\\boxed{", "\ud800", "\u200b",
+))  # fmt: skip
+
+
+@given(st.one_of(st.text(), st.lists(WORDS, max_size=60).map(" ".join), st.lists(WORDS, max_size=60).map("".join)))
+def test_any_text_is_read_without_an_error(text):
+    found = refusal(text)
+    assert found is None or (found.type in get_args(RefusalType) and ":" not in found.rule)
+    assert refusal(text) == found
+    assert read_vqa(text, "Is it?").outcome in ("answered", "refused", "unparsed")
+
+
+@given(st.text(alphabet=" \n\t\u200b\ufeff*_"))
+def test_what_shows_nothing_is_empty(text):
+    assert kind_of(text) in ("empty", "degenerate")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry " * 5000, "sorry, " * 8000 + "x", "ab" * 20000 + "c", "as an a-b " * 9000, "i understand " * 5000,
+        "for a " * 9000, "a " * 9000 + "radiologist", "建议请" * 9000, "a-b " * 9000 + "doctor should",
+        "without seeing " * 5000, "x" * 50000 + "y" * 700,
+    ],
+)  # fmt: skip
 def test_long_texts_take_no_time(text):
     start = time.perf_counter()
     refusal(text)

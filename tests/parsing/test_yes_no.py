@@ -1,7 +1,10 @@
 """Yes and no by word: the accidents of substring scorers must not happen."""
 
+import json
+
 import pytest
 
+from raybench.parsing.vqa import question_form
 from raybench.parsing.yes_no import fold_yes_no, read_yes_no
 
 
@@ -72,3 +75,54 @@ def test_a_negated_finding_does_not_answer_a_question_about_normality():
 def test_folding_takes_whole_answers_only():
     folded = [fold_yes_no(text) for text in ("Yes.", "没有", "no nodule", "正常")]
     assert folded == ["yes", "no", None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "value"),
+    [
+        ("Normal", "Is this normal?", "yes"),
+        ("Abnormal.", "Is the heart normal?", "no"),
+        ("It is not normal", "Is it normal?", "no"),
+        ("Normal", "Is this abnormal?", "no"),
+        ("The heart is enlarged", "Is the heart enlarged?", "yes"),
+        ("absent", "Is the spleen present?", "no"),
+        ("正常", "这张图片看起来正常吗?", "yes"),
+        ("不正常", "这张图片看起来是否正常?", "no"),
+        ("异常", "这张图片看起来正常吗?", "no"),
+        ("不正常", "这张图正不正常?", "no"),
+        ("正常", "是不是正常？", "yes"),
+        ("健康", "肝脏是健康的吗?", "yes"),
+        ("不健康", "肝脏是健康的吗?", "no"),
+        ("无异常", "图片里是否存在异常?", "no"),
+        ("未见异常", "有无异常？", "no"),
+        ("图片中没有肝脏。", "图片中有肝脏吗？", "no"),
+        ("该图像中未见肿块", "有肿块吗？", "no"),
+    ],
+)
+def test_an_answer_in_the_questions_own_words(text, question, value):
+    assert read_yes_no(text, question).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("normal", "Is it normal or abnormal?"),
+        ("normal", "Is this not normal?"),
+        ("正常", "这不正常吗？"),
+        ("Abnormal", "Is the abnormality on the left?"),
+        ("enlarged heart", "Is the heart enlarged?"),
+        ("肝脏", "图里有肝脏吗？"),
+        ("正常", ""),
+    ],
+)
+def test_words_of_the_question_that_answer_nothing(text, question):
+    assert read_yes_no(text, question).value is None
+
+
+@pytest.mark.data
+def test_every_answer_of_slake_to_a_yes_no_question_is_read(test_data):
+    rows = json.loads((test_data / "slake" / "test.json").read_text("utf-8"))
+    asked = [row for row in rows if question_form(row["question"]) == "yes_no"]
+    said = {(row["q_lang"], read_yes_no(row["answer"], row["question"]).value) for row in asked}
+    assert len(asked) > 600
+    assert said == {(language, value) for language in ("en", "zh") for value in ("yes", "no")}

@@ -14,6 +14,7 @@ from raybench.stats.intervals import (
     cluster_weights,
     design_effect,
     interval,
+    reduced_intervals,
     wilson,
 )
 
@@ -223,3 +224,43 @@ def test_intervals_cover_the_truth(n_clusters, least):
     assert covered / trials >= least
     assert covered / trials <= 0.99
     assert naive / trials < 0.85, "the setting is one where ignoring clusters fails"
+
+
+def _macro(statistics, weights):
+    right, total = weights @ statistics["right"], weights @ statistics["one"]
+    return (right / total) ** 2
+
+
+def test_reduced_metrics_share_draws_and_sums_change_nothing():
+    rng = np.random.default_rng(4)
+    clusters = rng.integers(0, 60, 400)
+    columns = {"one": np.ones(400), "right": rng.integers(0, 2, 400).astype(float)}
+    metrics = [
+        MetricDef("summed", over="one", reduce=_macro, additive=True, binary=False),
+        MetricDef("gathered", over="one", reduce=_macro, binary=False),
+    ]
+    summed, gathered = reduced_intervals(metrics, columns, clusters)
+    assert (summed.value, summed.low, summed.high) == pytest.approx((gathered.value, gathered.low, gathered.high))
+    alone = interval(metrics[1], columns, clusters)
+    assert (alone.low, alone.high) == pytest.approx((gathered.low, gathered.high))
+    double = {name: np.repeat(column, 2) for name, column in columns.items()}
+    halves = reduced_intervals(metrics, double, np.repeat(clusters, 2), np.full(800, 0.5))
+    assert [each.low for each in halves] == pytest.approx([summed.low] * 2)
+
+
+def test_gathered_metrics_get_fewer_draws_over_many_rows():
+    seen = []
+
+    def reduce(statistics, weights):
+        seen.append(len(weights))
+        return weights.mean(axis=1)
+
+    n = 100_000
+    reduced_intervals([MetricDef("m", over="one", reduce=reduce, binary=False)], {"one": np.ones(n)}, np.arange(n) % 50)
+    assert sum(seen) == 1 + 400
+
+
+def test_nothing_to_count_is_no_interval():
+    metric = MetricDef("m", over="one", reduce=_macro, binary=False)
+    (found,) = reduced_intervals([metric], {"one": np.zeros(3), "right": np.zeros(3)}, ["a", "b", "c"])
+    assert (found.value, found.n) == (None, 0)

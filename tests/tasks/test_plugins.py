@@ -51,7 +51,7 @@ def test_a_task_can_be_asked_read_and_graded(name):
     sample = {"questions": ["Is {x} there?"], "choices": ["a", "b"], "context": json.dumps({"history": "cough"})}
     for template in task.prompts.values():
         shown = render(template, sample)
-        assert "Is {x} there?" in shown, "a question's own braces stay"
+        assert "{question}" not in template or "Is {x} there?" in shown, "a question's own braces stay"
         assert "{question}" not in shown
         assert "{choices}" not in shown
 

@@ -1,0 +1,207 @@
+"""A result folder as the pages read it: pinned parts, two connections, and what is wrong with it in words.
+
+A `View` holds the parts that were there when it was taken, so that all numbers of one answer are of one state; a new
+view is taken when the listing has changed. Parts that cannot be read are left out and named among the problems: a
+half-copied folder shows what it has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raybench.errors import StoreError
+from raybench.schema import CELL, TABLES, Row, digest
+from raybench.store import Store, stream
+
+__all__ = ["LIVE_RECORDS", "Folder", "View"]
+
+#: Seconds for which a listing is believed: local disk, object store.
+_FRESH_SECONDS = (2.0, 15.0)
+_MEMORY_MB = 64
+_THREADS = 2
+_ROW_TABLES = ("records", "samples", "responses", "verdicts", "attempts", "runs")
+
+#: Records of each cell's newest generation, without the deduplication that only wide reads need.
+LIVE_RECORDS = f"raw_records r SEMI JOIN newest USING ({', '.join(CELL)}, generation)"
+
+
+class _Pinned(Store):
+    """A store that reads the given parts and no others."""
+
+    def __init__(self, root: str, pinned: dict[str, list[str]]) -> None:
+        super().__init__(root)
+        self.pinned = pinned
+
+    def parts(self, table: str) -> list[str]:
+        return self.pinned.get(table, [])
+
+
+class View:
+    """One state of a result folder.
+
+    Attributes:
+        store: a store pinned to it.
+        version: digest of its listing.
+        problems: sentences for the reader, each with what to do.
+    """
+
+    def __init__(self, root: str, parts: dict[str, list[str]], problems: Sequence[str] = ()) -> None:
+        self.store = _Pinned(root, parts)
+        self.version = digest(parts, 16)
+        self.problems = list(problems)
+        self._known: dict[Any, Any] = {}
+        self._locks: dict[Any, threading.Lock] = {}
+        self._lock = threading.RLock()
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what `make` returned for this key; made once, whoever asks first."""
+        if key not in self._known:
+            with self._lock:
+                lock = self._locks.setdefault(key, threading.Lock())
+            with lock:
+                if key not in self._known:
+                    self._known[key] = make()
+        return self._known[key]
+
+    def peek(self, key: Any) -> Any:
+        """Return what `once` has made for this key, or None."""
+        return self._known.get(key)
+
+    def scores(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return rows of a query over the table `score` (slice "all") and the views `scores`, `runs`."""
+        return self._query("scores", sql, parameters)
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Return rows of a query over every table but `units`, and `newest`: the generation of each cell."""
+        return self._query("rows", sql, parameters)
+
+    def numbers(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Return an Arrow table of a query over the same tables as `rows`."""
+        cursor = self._connection("rows").cursor()
+        try:
+            return cursor.sql(sql, params=list(parameters)).to_arrow_table()
+        except duckdb.Error as error:
+            raise _unreadable(error) from error
+
+    @cached_property
+    def temporary(self) -> tempfile.TemporaryDirectory[str]:
+        """Where DuckDB may spill: the result folder and the working directory may be read-only."""
+        return tempfile.TemporaryDirectory(prefix="raybench-")
+
+    def _query(self, group: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        try:
+            return list(stream(self._connection(group), sql, parameters))
+        except duckdb.Error as error:
+            raise _unreadable(error) from error
+
+    def _connection(self, group: str) -> duckdb.DuckDBPyConnection:
+        found: duckdb.DuckDBPyConnection = self.once(("connection", group), lambda: self._connect(group))
+        return found
+
+    def _connect(self, group: str) -> duckdb.DuckDBPyConnection:
+        tables = ("scores", "runs") if group == "scores" else (*_ROW_TABLES, "scores")
+        try:
+            connection = self._opened(tables)
+        except duckdb.Error:
+            self._leave_out_damaged(tables)
+            connection = self._opened(tables)
+        if group == "scores":
+            connection.execute(
+                "CREATE TABLE score AS SELECT * EXCLUDE (committed_at, inputs) FROM scores WHERE slice = 'all'"
+            )
+        else:
+            names = ", ".join(CELL)
+            sql = f"SELECT {names}, generation FROM generations WHERE kind = 'system'"
+            connection.execute(f"CREATE TABLE newest AS {sql}")
+        return connection
+
+    def _opened(self, tables: Sequence[str]) -> duckdb.DuckDBPyConnection:
+        connection = self.store.connect_parts({table: self.store.parts(table) for table in tables})
+        connection.execute(f"SET memory_limit = '{_MEMORY_MB}MB'; SET threads = {_THREADS}")
+        connection.execute("SET preserve_insertion_order = false; SET parquet_metadata_cache = true")
+        connection.execute("SET temp_directory = ?", [self.temporary.name])
+        return connection
+
+    def _leave_out_damaged(self, tables: Sequence[str]) -> None:
+        for table in tables:
+            bad = [name for name in self.store.parts(table) if name.endswith(".parquet") and not self._reads(table, name)]
+            self.store.pinned[table] = [name for name in self.store.parts(table) if name not in bad]
+            self.problems += [
+                f"{table}/{name} is damaged and left out: copy it again if this folder was copied, else delete it;"
+                " `raybench score` or the same `raybench run` command makes its rows again"
+                for name in bad
+            ]
+
+    def _reads(self, table: str, name: str) -> bool:
+        files = self.store.files
+        try:
+            if files.is_local:
+                pq.read_metadata(files.url(f"{table}/{name}"))
+            else:
+                with files.fs.open(f"{files.root}/{table}/{name}") as file:
+                    pq.read_metadata(file)
+        except (OSError, pa.ArrowException):
+            return False
+        return True
+
+
+def _unreadable(error: duckdb.Error) -> StoreError:
+    return StoreError(
+        "a stored part cannot be read: if the folder is being copied or compacted, try again; else copy it again"
+        f" ({type(error).__name__})"
+    )
+
+
+class Folder:
+    """A result folder that may grow while it is looked at.
+
+    Args:
+        root: local path or fsspec URL.
+
+    Raises:
+        StoreError: there is no such folder, or its address cannot be opened.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.store = Store(root)
+        self.root = root
+        if not self.store.files.exists():
+            raise StoreError(f"no result folder {root}")
+        self._lock = threading.Lock()
+        self._view: View | None = None
+        self._listed = 0.0
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the folder is on local disk."""
+        return self.store.files.is_local
+
+    def view(self) -> View:
+        """Return the newest state, at most a few seconds old."""
+        with self._lock:
+            age = time.monotonic() - self._listed
+            if self._view is None or age > _FRESH_SECONDS[not self.is_local]:
+                parts, problems = self._parts()
+                if self._view is None or self._view.version != digest(parts, 16):
+                    self._view = View(self.root, parts, problems)
+                self._listed = time.monotonic()
+            return self._view
+
+    def _parts(self) -> tuple[dict[str, list[str]], list[str]]:
+        parts, problems = {}, []
+        for table in TABLES:
+            try:
+                parts[table] = self.store.parts(table)
+            except ValueError:
+                parts[table] = []
+                problems.append(f"the newest {table}/snapshot-*.json is damaged: copy it again, or delete it")
+        return parts, problems
