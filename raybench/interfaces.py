@@ -288,6 +288,10 @@ class Profile(ABC):
     metrics: ClassVar[tuple[MetricDef, ...]]
     beside: ClassVar[tuple[str, ...]] = ()
 
+    @classmethod
+    def check(cls) -> None:
+        """Raise a `DataError` where a package or weights that the profile needs are missing."""
+
     @abstractmethod
     def statistics(self, record: Row) -> Mapping[str, float | Sequence[float]]:
         """Return one record's statistics: numbers, or flat lists of numbers (of any length).
@@ -299,6 +303,13 @@ class Profile(ABC):
         rows are wrong, not absent. A column in which some row gives a list reaches
         `MetricDef.reduce` as an object array of float arrays, empty where a row has none.
         """
+
+    def facts(self, statistics: Statistics) -> Mapping[str, Any]:  # noqa: ARG002
+        """Return what the run record says of a cell beside its scores: JSON values that have no interval.
+
+        `statistics` has the columns of its rows that are not failed.
+        """
+        return {}
 
 
 class JudgeProtocol(ABC):

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import duckdb
 import pyarrow as pa
 
+from raybench import registry
 from raybench.data.tables import read_rows
 from raybench.engine.groups import CHUNK_ROWS, read_group, write_groups
 from raybench.engine.shuffling import shuffled_name, with_images, write_shuffled
@@ -27,7 +28,7 @@ from raybench.errors import DataError, PolicyError, SpecError
 from raybench.interfaces import Task
 from raybench.parsing.boxes import find_convention
 from raybench.schema import CELL, TABLES, Row, digest
-from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin
+from raybench.spec import ModelSpec, RunSpec, TaskSpec, open_plugin, task_of
 from raybench.store import Store, now, quoted, stream
 
 __all__ = [
@@ -90,8 +91,7 @@ def plan_model(spec: ModelSpec) -> PlannedModel:
 
 def open_task(spec: TaskSpec) -> Task:
     """Return the task with its options and its chosen prompt variants."""
-    plugin, options = open_plugin("tasks", spec.task, spec)
-    task: Task = plugin(options)
+    task: Task = task_of(spec)
     prompts = prompt_variants(task, spec.prompts, _read_prompts)
     task.prompts = with_examples(prompts, task.examples(spec.shots)) if spec.shots else prompts  # type: ignore[misc]
     return task
@@ -101,11 +101,13 @@ def list_samples(spec: RunSpec, index: int, run_id: str) -> tuple[str, int, list
     """Write one task's selected samples, with the image hashes already known; return (file, row count, warnings).
 
     Raises:
-        DataError: missing or malformed data, or nothing selected.
+        DataError: missing or malformed data, nothing selected, or a scorer that cannot be loaded.
         PolicyError: restricted data and a model or judge on a remote host.
     """
     chosen = spec.tasks[index]
     task = open_task(chosen)
+    for name in task.profiles:
+        registry.load("metrics", name).check()
     if is_restricted(task):
         check_hosts(spec, chosen.task)
     store = Store(spec.output)

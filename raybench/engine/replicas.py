@@ -25,8 +25,8 @@ from raybench.engine.stages import attempt_row, next_turn, request, response_row
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
-from raybench.scoring import read_answer
-from raybench.spec import TaskSpec, open_plugin
+from raybench.scoring import box_convention, read_answer
+from raybench.spec import TaskSpec, open_plugin, task_of
 from raybench.store import Store, now
 
 __all__ = ["Accounts", "Replica", "Work", "Worker"]
@@ -74,13 +74,14 @@ class Worker:
         self._work, self._backend, self._accounts, self._replica, self._die = work, backend, accounts, replica, die
         store = Store(work.output)
         self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
-        self._tasks: list[Task] = [_task(task) for task in work.tasks]
+        self._tasks: list[Task] = [task_of(task) for task in work.tasks]
         self._protocols: dict[str, JudgeProtocol] = {}
         self._unconfirmed: list[tuple[str, str]] = []
         self._window = asyncio.Semaphore(backend.window)
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
         self._stamp = {"replica": replica, "node": platform.node(), "pinned": work.model.pinned}
+        self._convention = box_convention(work.model.spec.model_dump())
         self._stamp["versions"] = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
 
     async def answer(self, rows: Sequence[Row]) -> int:
@@ -179,7 +180,7 @@ class Worker:
         if following is not None:
             return {**following, "answers": answers, "written": written}
         sizes = [[image["width_px"], image["height_px"]] for image in row.get("loaded") or []]
-        reading = {"image_sizes": sizes, "box_convention": self._work.model.spec.boxes}
+        reading = {"image_sizes": sizes, "box_convention": self._convention}
         seen = {**row, **reading, "questions": row["questions"][-1:]}
         outcome = read_answer(self._tasks[row["task_index"]], seen, result.text).outcome
         self._append(self._work.table, written, outcome)  # a conversation reaches the disk whole
@@ -254,12 +255,6 @@ def _load(work: Work, accounts: Accounts) -> Backend:
         accounts.stop(work.stream, str(error) if isinstance(error, UserError) else one_line(error))
         raise
     return loaded
-
-
-def _task(spec: TaskSpec) -> Task:
-    plugin, options = open_plugin("tasks", spec.task, spec)
-    task: Task = plugin(options)
-    return task
 
 
 def _protocol(name: str) -> JudgeProtocol:

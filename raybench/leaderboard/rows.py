@@ -81,7 +81,7 @@ def run_rows(store: Store) -> list[Row]:
     rows = store.query(
         "SELECT run_id, arg_max(status, committed_at) AS status, min(committed_at) AS began,"
         " max(committed_at) AS at, arg_max_null(detail, committed_at) AS detail"
-        " FROM runs GROUP BY run_id ORDER BY began",
+        " FROM runs WHERE status IS NOT NULL GROUP BY run_id ORDER BY began",
         (), ("runs",),
     )  # fmt: skip
     for row in rows:

@@ -141,6 +141,17 @@ class Classification(Profile):
         MetricDef("ece", over="scored", reduce=_ece, binary=False, higher_is_better=False),
     )
 
+    def facts(self, statistics: Statistics) -> Mapping[str, Any]:
+        """Return the confusion counts, as `confusion` gives them."""
+        columns = {name: np.asarray(column) > 0 for name, column in statistics.items()}
+        counts = {}
+        for label in (name.removeprefix("true:") for name in columns if name.startswith("true:")):
+            true = columns[f"true:{label}"]
+            said = {name[5:]: int((true & column).sum()) for name, column in columns.items() if name[:5] == "pred:"}
+            read = {**said, "": int(true.sum()) - sum(said.values())}
+            counts[label] = {name: count for name, count in read.items() if count}
+        return {"confusion": counts} if counts else {}
+
     def statistics(self, record: Row) -> Mapping[str, float]:
         choices = {_fold(choice) for choice in record["choices"]}
         true = _fold(record["target"])

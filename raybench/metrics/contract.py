@@ -97,7 +97,8 @@ def _distinct_ratio(statistics: Statistics, weights: Array) -> Array:
 
 def _compare(tokens: Array) -> tuple[Array, Array]:
     """Return (rows compared, their Jaccard overlaps with a diagonal of 0)."""
-    rows = np.flatnonzero([np.size(words) > 0 for words in tokens])
+    listed = tokens if tokens.dtype == object else []  # a view without free text has no lists
+    rows = np.flatnonzero([np.size(words) > 0 for words in listed])
     if len(rows) > _COMPARED:
         rows = np.sort(np.random.default_rng(_SEED).choice(rows, _COMPARED, replace=False))
     if not len(rows):

@@ -103,6 +103,11 @@ class Detection(Profile):
         _metric("froc_20", partial(froc_recall, per_image=0.2)),
     )  # fmt: skip
 
+    def facts(self, statistics: Statistics) -> Mapping[str, Any]:
+        """Return the range of each AP over orders of boxes that have equal scores (`tie_range`)."""
+        ranges = {name: list(both) for name, both in tie_range(statistics).items() if np.isfinite(both).all()}
+        return {"tie_range": ranges} if ranges else {}
+
     def statistics(self, record: Row) -> Mapping[str, Any]:
         """Return one image's counts, and its matches as flat lists ("detections", "truths")."""
         answered = record["outcome"] == "answered" and isinstance(record["value"], list)

@@ -120,6 +120,12 @@ class MultiLabel(Profile):
         }
         return columns | _probability_columns(record.get("label_logprobs") or {})
 
+    def facts(self, statistics: Statistics) -> Mapping[str, Any]:
+        """Return the values of each finding's own metrics (`label_metrics`)."""
+        ones = np.ones((1, len(statistics["all"]))) if "all" in statistics else np.ones((1, 0))
+        values = {metric.name: float(metric.values(statistics, ones)[0]) for metric in self.label_metrics(statistics)}
+        return {"findings": {name: value for name, value in values.items() if math.isfinite(value)}} if values else {}
+
     @staticmethod
     def label_metrics(statistics: Statistics) -> tuple[MetricDef, ...]:
         """Return each finding's own metrics, e.g. "f1:effusion", "auroc:effusion"; "," and spaces stay in names."""

@@ -1,7 +1,8 @@
 """One label out of a closed list, read by whole words and with negation in mind.
 
 A label counts where it is asserted: "no pneumonia" and "pneumonia was ruled
-out" do not read as pneumonia. Two asserted labels read as neither.
+out" do not read as pneumonia, nor does "pneumonia cannot be excluded". Two asserted
+labels read as neither.
 
 >>> read_label("The scan shows a meningioma.", ["glioma", "meningioma"]).value
 'meningioma'
@@ -36,8 +37,16 @@ _DENIED_AFTER = re.compile(
     r"|^\s*(?::|-)\s*(?:no|absent|negative|false|0)\b"
     r"|^(?:未见|不存在|阴性|已排除)"
 )
+#: Neither asserted nor denied: "pneumonia (or effusion) cannot be excluded", "肺炎不能排除", "肺炎不除外".
+_OPEN_AFTER = re.compile(
+    r"^(?:\s+or\s+[\w-]+){0,2},?\s*(?:which\s+)?"
+    r"(?:(?:can|could|may|might)\s*(?:not|n't|never)|can't|couldn't|(?:is|are)\s+(?:difficult|hard|impossible)\s+to)\s+"
+    r"(?:be\s+)?(?:\w+\s+)?(?:exclude|rule|discount)d?\b"
+    r"|^(?:的可能性?)?(?:暂|尚|还)?(?:不能|无法|未能|不可|难以)(?:完全|除外|排除)|^不除外|^(?:可能)?[,，]?待排"
+)
 _CUE = re.compile(
-    r"\b(?:answer|diagnosis|label|class|classification|category|prediction|finding)(?:\s+is|\s*:)|答案\s*[是为:]"
+    r"(?P<final>\bfinal\s+)?\b(?:answer|diagnosis|label|class|classification|category|prediction|finding)(?:\s+is|\s*:)"
+    r"|(?P<final_zh>最终)?答案\s*[是为:]"
 )
 
 
@@ -45,8 +54,9 @@ def read_label(text: str, labels: Sequence[str], synonyms: Synonyms | None = Non
     """Read one of `labels` from a response.
 
     Rules in order: the whole text is a label (or a synonym); exactly one label is
-    asserted right after the last "answer:" or "diagnosis is"; exactly one label is
-    asserted in the text.
+    asserted right after "answer:" or "diagnosis is" (of several announcements the first
+    that names one label counts, a "final answer" before any other); exactly one label
+    is asserted in the text.
 
     Args:
         labels: the closed list as the task spells it; the value is one of these.
@@ -62,9 +72,9 @@ def read_label(text: str, labels: Sequence[str], synonyms: Synonyms | None = Non
     whole = phrases.get(cleaned.strip(" .,!。，\"'()[]"))
     if whole is not None:
         return Reading(whole, "label:whole", "recovered:whole")
-    cues = list(_CUE.finditer(cleaned))
-    if cues:
-        told = _asserted(_first_clause(cleaned[cues[-1].end() :]), phrases)
+    cues = sorted(_CUE.finditer(cleaned), key=lambda cue: not (cue["final"] or cue["final_zh"]))
+    for cue in cues:
+        told = _asserted(_first_clause(cleaned[cue.end() :]), phrases)
         if len(told) == 1:
             return Reading(told.pop(), "label:announced", "recovered:announced")
     found = _asserted(cleaned, phrases)
@@ -103,4 +113,4 @@ def _denied(text: str, start: int, end: int) -> bool:
     before = _CLAUSE_END.split(text[:start])[-1]
     if _NEGATION.search(" ".join(before.split()[-_REACH_WORDS:])) or _NEGATION_ZH.search(before):
         return True
-    return bool(_DENIED_AFTER.search(text[end:]))
+    return bool(_DENIED_AFTER.search(text[end:]) or _OPEN_AFTER.search(text[end:]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from itertools import groupby
 from typing import Any
@@ -18,9 +18,12 @@ import duckdb
 import numpy as np
 
 from raybench.interfaces import Array, MetricDef, Statistics, Task
+from raybench.metrics.contract import is_constant
 from raybench.schema import CELL, Row, Score
 from raybench.scoring.baselines import baseline_records
 from raybench.scoring.columns import Cell, View, append, stacked, views
+from raybench.scoring.facts import facts_of, write_facts
+from raybench.scoring.gaps import GAP, gaps
 from raybench.scoring.grading import CONTRACT, grade, profiles_of
 from raybench.scoring.inputs import (
     GROUP,
@@ -30,8 +33,8 @@ from raybench.scoring.inputs import (
     stored_inputs,
     stored_tasks,
 )
+from raybench.scoring.samples import Samples
 from raybench.scoring.verdicts import JudgeColumns, judge_columns
-from raybench.stats.intervals import Interval, interval, reduced_intervals
 from raybench.stats.paired import null_bounds
 from raybench.store import Store, stream
 
@@ -64,7 +67,7 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
         only_stale: leave out cells whose newest scores were made of just what is stored now.
     """
     wanted = None if cells is None else {tuple(cell[name] for name in GROUP) for cell in cells}
-    scores: list[Row] = []
+    scores, facts = list[Row](), list[Row]()
     with store.connect() as connection:
         generation = next_generation(connection)
         tasks, made_of = stored_tasks(connection), inputs(connection)
@@ -76,21 +79,25 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
             if key[:3] not in tasks or (wanted is not None and key not in wanted) or known.get(key) == made_of[key]:
                 continue
             rows_read = ({**row, "box_convention": conventions.get(row["model"], "")} for row in group)
-            found = _score_group(store, connection, rows_read, tasks[key[:3]], generation)
+            cells = _read_cells(store, rows_read, tasks[key[:3]], generation)
+            facts += [fact for cell in cells for fact in facts_of(tasks[key[:3]], cell)]
+            found = _score_group(connection, cells, tasks[key[:3]])
             scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
+        write_facts(store, connection, facts)
         scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
     store.write("scores", [{**score, "generation": generation} for score in scores])
     return len(scores)
 
 
-def _score_group(
-    store: Store, connection: duckdb.DuckDBPyConnection, rows: Iterator[Row], task: Task, generation: str
-) -> list[Score]:
-    """Score the variants of one (task, model, config), and their mean if there are several."""
-    cells = [
+def _read_cells(store: Store, rows: Iterator[Row], task: Task, generation: str) -> list[Cell]:
+    return [
         _read_cell(store, dict(zip(CELL, key, strict=True)), group, task, generation)
         for key, group in groupby(rows, key=lambda row: tuple(row[name] for name in CELL))
     ]
+
+
+def _score_group(connection: duckdb.DuckDBPyConnection, cells: Sequence[Cell], task: Task) -> list[Score]:
+    """Score the variants of one (task, model, config), and their mean if there are several."""
     scores = [score for cell in cells for score in _cell_scores(connection, task, cell)]
     return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
@@ -129,6 +136,34 @@ def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) 
         scores += _metric_scores((_FAILED_RATE,), columns, view, {**common, "profile": CONTRACT}, task, view.rows)
         for judge in judged:
             scores += _judge_scores(judge, view, common, task)
+    return _marked(scores) + _gap_scores(task, cell)
+
+
+def _marked(scores: list[Score]) -> list[Score]:
+    """Flag the headline of a model that says the same to every sample: its score is a property of the labels."""
+    shares = [score for score in scores if (score.metric, score.slice) == ("modal_share", "all")]
+    if not any(is_constant(score.value, score.n) for score in shares):
+        return scores
+    return [replace(score, flags=(*score.flags, "constant")) if score.headline else score for score in scores]
+
+
+def _gap_scores(task: Task, cell: Cell) -> list[Score]:
+    """Scores of the headline metric's worst-group gaps, one for each slice column that has them."""
+    name, headline = task.headline
+    metric = next(
+        metric for profile in profiles_of(task) if profile.name == name
+        for metric in profile.metrics if metric.name == headline
+    )  # fmt: skip
+    scores = []
+    for gap in gaps(cell, name, metric):
+        common, found = _common(task, gap.view), gap.found
+        always = ("self check",) if task.self_check else ()
+        scores.append(Score(**{
+            **common, "profile": name, "metric": GAP, "value": found.value, "low": found.low, "high": found.high,
+            "unit": metric.unit, "higher_is_better": False, "n": found.n, "n_clusters": found.n_clusters,
+            "flags": (*found.flags, *always),
+            "signature": f"{common['signature']}|profile:{name}|metric:{GAP}({headline})",
+        }))  # fmt: skip
     return scores
 
 
@@ -149,51 +184,12 @@ def _common(task: Task, view: View) -> Row:
     }
 
 
-@dataclass(frozen=True)
-class _Samples:
-    """Which rows are repeats (or variants) of one sample: averaged within it, so that each sample counts once."""
-
-    first: Array
-    inverse: Array
-
-    @classmethod
-    def of(cls, samples: Sequence[str]) -> _Samples:
-        names = np.asarray(samples, dtype=object).astype(str)
-        _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
-        return cls(first, inverse.reshape(-1))
-
-    def mean(self, values: Array, over: Array) -> Array:
-        """Mean of each sample's values that are in the denominator; 0 where none is."""
-        k = len(self.first)
-        sums, counts = np.bincount(self.inverse, values * over, k), np.bincount(self.inverse, over, k)
-        return np.divide(sums, counts, out=np.zeros(k), where=counts > 0)
-
-    def intervals(self, metrics: Sequence[MetricDef], columns: Statistics, clusters: Array) -> list[Interval]:
-        """Return each metric's value and interval, each sample counting once; `clusters` has one name a row."""
-        reduced = [metric for metric in metrics if metric.reduce is not None]
-        shares = 1.0 / np.bincount(self.inverse)[self.inverse]
-        found = dict(zip(reduced, reduced_intervals(reduced, columns, clusters, shares), strict=True))
-        for metric, each in found.items():
-            counted = np.unique(self.inverse[np.asarray(columns[metric.over], dtype=float) > 0])
-            found[metric] = replace(each, n=len(counted))
-        return [found.get(metric) or self._interval(metric, columns, clusters) for metric in metrics]
-
-    def _interval(self, metric: MetricDef, columns: Statistics, clusters: Array) -> Interval:
-        assert metric.hit is not None
-        over, hits = np.asarray(columns[metric.over]), np.asarray(columns[metric.hit])
-        if len(self.first) < len(self.inverse):
-            hits = self.mean(hits, over)
-            over = self.mean((over > 0).astype(float), over)
-            clusters = clusters[self.first]
-        return interval(metric, {metric.hit: hits, metric.over: over}, clusters)
-
-
 def _metric_scores(
     metrics: Sequence[MetricDef], columns: Statistics, view: View, common: Row, task: Task, rows: Array | None = None
 ) -> list[Score]:
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
-    samples = _Samples.of([view.cell.samples[i] for i in chosen])
+    samples = Samples.of([view.cell.samples[i] for i in chosen])
     clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)
     always = ("self check",) if task.self_check else ()
     known = [metric for metric in metrics if metric.over in columns]
@@ -219,7 +215,7 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> l
     nulls = int(columns["null"].sum())
     keys = {"judge": judge.judge, "protocol": judge.protocol, "profile": "judge", "null_verdicts": nulls}
     scores = _metric_scores(judge.metrics, columns, view, {**common, **keys}, task)
-    samples = _Samples.of([view.cell.samples[i] for i in scored])
+    samples = Samples.of([view.cell.samples[i] for i in scored])
     out = []
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
@@ -236,7 +232,7 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> l
     return out
 
 
-def _null_bounds(metric: MetricDef, columns: Statistics, samples: _Samples) -> tuple[float | None, float | None]:
+def _null_bounds(metric: MetricDef, columns: Statistics, samples: Samples) -> tuple[float | None, float | None]:
     """The metric if every null verdict were wrong, and if every one were right; averaged within the sample first."""
     if metric.hit is None:
         return None, None
@@ -268,7 +264,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
             known = [value for value in each if value is not None]
             spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
             scores.append(Score(**{**asdict(score), "sd": spread}))
-    return scores
+    return _marked(scores)
 
 
 def _point(metric: MetricDef, cell: Cell, profile: str) -> float | None:

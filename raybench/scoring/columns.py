@@ -65,7 +65,11 @@ def append(cell: Cell, record: Row) -> None:
 
 @dataclass(frozen=True)
 class View:
-    """The rows of a cell that one score covers, averaged within the sample."""
+    """The rows of a cell that one score covers, averaged within the sample.
+
+    Attributes:
+        slice: "all", "COLUMN=VALUE", or "COLUMN=*" for the rows that have any value of the column.
+    """
 
     cell: Cell
     rows: Array
@@ -75,7 +79,8 @@ class View:
         outcomes = np.asarray(self.cell.outcomes, dtype=object)[self.rows]
         found = {name: int((outcomes == name).sum()) for name in ("answered", "refused", "unparsed", "failed")}
         name, _, value = self.slice.partition("=")
-        pending = sum(self.slice == "all" or slices.get(name) == value for slices in self.cell.pending)
+        wanted = (slices.get(name) or None for slices in self.cell.pending)
+        pending = sum(self.slice == "all" or each == value or (value == "*" and each is not None) for each in wanted)
         planned, scored = len(outcomes) + pending, len(outcomes) - found["failed"]
         return {**found, "planned": planned, "coverage": scored / planned if planned else None}
 

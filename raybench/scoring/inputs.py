@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from importlib.metadata import version
+from typing import Any
 
 import duckdb
 
 from raybench import registry
 from raybench.interfaces import Task
+from raybench.parsing.boxes import find_convention
 from raybench.schema import CELL, digest
-from raybench.spec import TaskSpec, open_plugin
+from raybench.spec import TaskSpec, task_of
 from raybench.store import new_id, stream
 
-__all__ = ["GROUP", "inputs", "next_generation", "stored_conventions", "stored_inputs", "stored_tasks"]
+__all__ = [
+    "GROUP",
+    "box_convention",
+    "inputs",
+    "next_generation",
+    "stored_conventions",
+    "stored_inputs",
+    "stored_tasks",
+]
 
 #: The prompt variants of one of these are scored together.
 GROUP = tuple(name for name in CELL if name != "variant")
@@ -75,8 +86,7 @@ def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, 
         entries = json.loads(run["spec"])["tasks"]
         for cell in json.loads(run["cells"]):
             spec = TaskSpec.model_validate(entries[cell["task_index"]])
-            plugin, options = open_plugin("tasks", spec.task, spec)
-            found[cell["task"], cell["dataset"], cell["split"]] = plugin(options)
+            found[cell["task"], cell["dataset"], cell["split"]] = task_of(spec)
     return found
 
 
@@ -85,8 +95,28 @@ def stored_conventions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     found: dict[str, str] = {}
     for run in stream(connection, "SELECT spec FROM runs WHERE cells IS NOT NULL ORDER BY committed_at"):
         for model in json.loads(run["spec"]).get("models", []):
-            found[model["name"]] = model.get("boxes") or ""
+            found[model["name"]] = box_convention(model)
     return found
+
+
+def box_convention(model: Mapping[str, Any]) -> str:
+    """Return how a model entry's boxes are read: its `boxes`, with the pixel limits that its input was resized under.
+
+    A model that writes pixels of the resized input (`qwen2.5-vl`) means other places under
+    other limits: those that the entry gives its processor hold, unless `boxes` names its own.
+
+    Raises:
+        SpecError: no such convention.
+    """
+    name = model.get("boxes") or ""
+    if find_convention(name).frame != "resized":
+        return name
+    plain, _, written = name.partition(":")
+    limits = [part for part in written.split(",") if part.strip()]
+    limits += [
+        f"{key}={model[key]}" for key in ("min_pixels", "max_pixels") if model.get(key) and f"{key}=" not in written
+    ]
+    return f"{plain}:{','.join(limits)}" if limits else plain
 
 
 def _recipe(task: Task) -> list[object]:

@@ -12,7 +12,7 @@ from raybench.spec.documents import (
     with_settings,
 )
 from raybench.spec.entries import Generation, JudgeSpec, ModelSpec, RunSpec, TaskSpec
-from raybench.spec.validated import build, open_plugin, plugin_options
+from raybench.spec.validated import build, open_plugin, plugin_options, task_of
 
 __all__ = [
     "Generation",
@@ -30,6 +30,7 @@ __all__ = [
     "plugin_options",
     "read",
     "redacted",
+    "task_of",
     "with_entries",
     "with_settings",
 ]

@@ -38,13 +38,17 @@ class Entry(BaseModel):
 
 
 class TaskSpec(Entry):
-    """One task: its name, prompt variants, worked examples, row selection and the task's own options."""
+    """One task: its name, prompt variants, worked examples, row selection and the task's own options.
+
+    `profiles` are further scorers beside the task's own, such as `bert-score`.
+    """
 
     task: str
     prompts: str | tuple[str, ...] = "default"
     limit: int | None = Field(None, ge=1)
     sample: int | None = Field(None, ge=1)
     shots: int = Field(0, ge=0)
+    profiles: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_selection(self) -> TaskSpec:

@@ -27,6 +27,7 @@ __all__ = [
     "build",
     "open_plugin",
     "plugin_options",
+    "task_of",
 ]
 
 
@@ -65,6 +66,20 @@ def plugin_options(plugin: Any, options: Mapping[str, Any], where: str, common: 
         raise SpecError(f"{where}: {_sentence(error, plugin.Options, common)}") from None
 
 
+def task_of(spec: TaskSpec) -> Any:
+    """Return a spec's task with its options, graded by the task's own profiles and those that the spec adds.
+
+    Raises:
+        SpecError, UnknownNameError: unknown task, option or profile.
+    """
+    plugin, options = open_plugin("tasks", spec.task, spec)
+    task = plugin(options)
+    for name in spec.profiles:
+        registry.load("metrics", name)
+    task.profiles = tuple(dict.fromkeys((*task.profiles, *spec.profiles)))
+    return task
+
+
 def open_plugin(kind: str, name: str, entry: Entry) -> tuple[Any, Any]:
     """Return the plugin class of an entry and its validated options."""
     plugin = registry.load(kind, name)
@@ -79,6 +94,8 @@ def _validate_plugins(spec: RunSpec, where: str) -> None:
     for i, task in enumerate(spec.tasks):
         plugin = registry.load("tasks", task.task)
         plugin_options(plugin, task.options, f"{where}: tasks[{i}] ({task.task})", TaskSpec)
+        for name in task.profiles:
+            registry.load("metrics", name)
     for field, entries in (("models", spec.models), ("judges", spec.judges)):
         for i, entry in enumerate(entries):
             plugin = registry.load("models", entry.backend)

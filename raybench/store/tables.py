@@ -26,6 +26,10 @@ from raybench.store.writer import OPEN_SUFFIX, Writer, open_rows, seal_orphans, 
 __all__ = ["SNAPSHOT", "Store", "quoted", "stream"]
 
 SNAPSHOT = "snapshot-"
+_SQL_TYPES = {
+    pa.string(): "VARCHAR", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
+    pa.list_(pa.string()): "VARCHAR[]", pa.binary(): "BLOB",
+}  # fmt: skip
 
 
 class Store:
@@ -118,10 +122,13 @@ class Store:
                     sealed.add(part)
             else:
                 rows += [{**{key: row.get(key) for key in schema.names}, "part": part} for row in found]
-        opened = pa.Table.from_pylist(rows, schema=schema.append(pa.field("part", pa.string())))
-        connection.register("opened", opened)
-        connection.execute(f"CREATE TABLE open_{table} AS SELECT * FROM opened")
-        connection.unregister("opened")
+        columns = [*schema, pa.field("part", pa.string())]
+        declared = ", ".join(f'"{column.name}" {_SQL_TYPES[column.type]}' for column in columns)
+        connection.execute(f"CREATE TABLE open_{table} ({declared})")
+        if rows:  # registering imports pandas: half a second and 50 MB that most readers do without
+            connection.register("opened", pa.Table.from_pylist(rows, schema=pa.schema(columns)))
+            connection.execute(f"INSERT INTO open_{table} SELECT * FROM opened")
+            connection.unregister("opened")
         source = f"SELECT * FROM open_{table}"
         if sealed:
             urls = [self.files.url(f"{table}/{name}") for name in sorted(sealed)]

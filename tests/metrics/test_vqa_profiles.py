@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybench import registry
@@ -309,6 +309,7 @@ TEXTS = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(text=TEXTS, target=TEXTS, kind=st.sampled_from(["open", "closed", ""]), task=st.sampled_from(["vqa", "slake"]))
 def test_any_text_is_scored(text, target, kind, task):
     asked = record(text, target, kind=kind, task=task)

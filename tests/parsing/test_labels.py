@@ -21,6 +21,10 @@ LABELS = ["pneumonia", "normal", "effusion"]
         ("normal. No pneumonia.", "normal", "recovered:mention"),
         ("Pneumonia is not seen. Normal chest", "normal", "recovered:mention"),
         ("Pleural effusions", "effusion", "recovered:mention"),
+        ("Diagnosis: pneumonia. Another classification: normal", "pneumonia", "recovered:announced"),
+        ("Answer: effusion. On reflection, final answer: normal", "normal", "recovered:announced"),
+        ("Diagnosis: pneumonia or effusion. Answer: normal", "normal", "recovered:announced"),
+        ("Effusion. Pneumonia cannot be excluded.", "effusion", "recovered:mention"),
     ],
 )
 def test_read(text, value, form):
@@ -35,6 +39,11 @@ def test_read(text, value, form):
         "No evidence of pneumonia",
         "pneumonia is ruled out",
         "cannot exclude pneumonia",
+        "Pneumonia cannot be excluded",
+        "Pneumonia can not be entirely ruled out.",
+        "pneumonia, which couldn't be excluded",
+        "Pneumonia or effusion cannot be excluded",
+        "Pneumonia is difficult to exclude",
         "pneumonia or effusion",
         "abnormal",
         "not normal",
@@ -52,5 +61,8 @@ def test_labels_that_hold_each_other_and_synonyms():
     normal = {"normal": ["no abnormalities", "unremarkable"]}
     assert read_label("There are no abnormalities", ["normal", "abnormal"], normal).value == "normal"
     assert read_label("图像正常", ["正常", "异常"]).value == "正常"
+    for text in ("肺炎不能排除", "肺炎不除外", "肺炎可能,待排", "不能排除肺炎", "肺炎无法排除"):
+        assert read_label(text, ["肺炎", "正常"]).value is None, text
+    assert read_label("最终答案是肺炎。答案是正常。", ["肺炎", "正常"]).value == "肺炎"
     assert read_label("不正常", ["正常", "异常"]).value is None
     assert read_label("anything", []).value is None

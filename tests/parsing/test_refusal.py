@@ -4,7 +4,7 @@ import time
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raybench.parsing.refusal import RefusalType, refusal
@@ -104,6 +104,7 @@ WORDS = st.sampled_from((
 ))  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(WORDS, max_size=60).map(" ".join), st.lists(WORDS, max_size=60).map("".join)))
 def test_any_text_is_read_without_an_error(text):
     found = refusal(text)
@@ -112,6 +113,7 @@ def test_any_text_is_read_without_an_error(text):
     assert read_vqa(text, "Is it?").outcome in ("answered", "refused", "unparsed")
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=" \n\t\u200b\ufeff*_"))
 def test_what_shows_nothing_is_empty(text):
     assert kind_of(text) in ("empty", "degenerate")
