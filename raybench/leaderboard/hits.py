@@ -71,10 +71,10 @@ def paired(a: Graded, b: Graded, metric: MetricDef) -> Paired:
     left_out = len(sides[0] | sides[1]) - len(shared)
     clusters = np.asarray([a.rows[name]["cluster"] for name in shared], dtype=object).astype(str)
     if metric.hit is not None and metric.reduce is None:
-        hits = [_hits(side, shared, metric) for side in (a, b)]
-        difference = paired_difference(*hits, clusters)
-        values = [float(each.mean()) if shared else None for each in hits]
-        return Paired(shared, values[0], values[1], difference, hits[0], hits[1], left_out)
+        hits_a, hits_b = (_hits(side, shared, metric) for side in (a, b))
+        difference = paired_difference(hits_a, hits_b, clusters)
+        value_a, value_b = (float(hits.mean()) if shared else None for hits in (hits_a, hits_b))
+        return Paired(shared, value_a, value_b, difference, hits_a, hits_b, left_out)
     columns, side_of, names, shares = _side_by_side(a, b, shared)
     difference, values = paired_metric(metric, columns, side_of, clusters[names], shares)
     return Paired(shared, values[0], values[1], difference, None, None, left_out)

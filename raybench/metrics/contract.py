@@ -97,8 +97,9 @@ def _distinct_ratio(statistics: Statistics, weights: Array) -> Array:
 
 def _compare(tokens: Array) -> tuple[Array, Array]:
     """Return (rows compared, their Jaccard overlaps with a diagonal of 0)."""
-    listed = tokens if tokens.dtype == object else []  # a view without free text has no lists
-    rows = np.flatnonzero([np.size(words) > 0 for words in listed])
+    if tokens.dtype != object:  # a view without free text has no lists
+        return np.zeros(0, dtype=int), np.zeros((0, 0))
+    rows = np.flatnonzero([np.size(words) > 0 for words in tokens])
     if len(rows) > _COMPARED:
         rows = np.sort(np.random.default_rng(_SEED).choice(rows, _COMPARED, replace=False))
     if not len(rows):

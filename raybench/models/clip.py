@@ -94,7 +94,7 @@ class Clip(Backend):
             ModelError: the model does not exist or cannot be reached.
         """
         found = describe(HuggingFaceOptions(model=options.model, revision=options.revision))
-        kept = {name: found[name] for name in ("model", "revision", "pinned") if name in found}
+        kept: Row = {name: found[name] for name in ("model", "revision", "pinned") if name in found}
         candidates = digest(list(read_candidates(options.candidates)), 16)
         return {**kept, "dtype": options.dtype, "template": options.template, "candidates": candidates}
 
