@@ -55,11 +55,9 @@ function caption(layer, box, at, { scale, width, height, line }) {
 export function miniature(place, sample, answers) {
   const image = sample.images?.[0];
   if (!image) return h("div", { class: "mini none quiet" }, "no image");
-  const size = { width: image.width_px || 256, height: image.height_px || 256 };
-  const overlay = s("svg", { viewBox: `0 0 ${size.width} ${size.height}`, "aria-hidden": "true" });
-  draw(overlay, layersOf(sample, answers), size, 180 / size.width, false);
-  const picture = h("img", { src: imageUrl({ ...place, sample: sample.id, n: 0 }), alt: "", loading: "lazy", width: size.width, height: size.height });
-  return h("div", { class: "mini", style: { "aspect-ratio": `${size.width} / ${size.height}` } }, picture, overlay);
+  const overlay = s("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none", "aria-hidden": "true" });
+  draw(overlay, layersOf(sample, answers), { width: 1, height: 1 }, 150, false);
+  return h("div", { class: "mini" }, h("img", { src: imageUrl({ ...place, sample: sample.id, n: 0 }), alt: "", loading: "lazy" }), overlay);
 }
 
 export const sampleOf = (place, id) => api("sample", { ...place, sample: id });

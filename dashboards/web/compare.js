@@ -20,7 +20,8 @@ export async function page(asked, meta) {
     const hint = a && a === b ? "Both sides name the same model; choose another one." : models.length < 2 ? "This folder holds answers of one model only; run the same tasks with a second one." : "Choose two models above, or tick two rows of the leaderboard.";
     return { title: "Compare", content: [...head, state("Two models are needed", hint)] };
   }
-  const data = await api("compare", { a, b, task: asked.get("task") });
+  const data = await api("compare", { a, b, task: asked.get("task") }).catch((error) => error);
+  if (data instanceof Error) return { title: "Compare", content: [...head, state("These two cannot be compared here", h("p", {}, foreign(data.message)), h("p", {}, asked.get("task") ? h("a", { href: href({ task: null, dataset: null, split: null }, true) }, "Compare them on all tasks") : h("a", { href: href({}) }, "Back to the leaderboard")))] };
   const heads = data.items.filter((item) => item.headline);
   const places = [...new Map(heads.map((item) => [placeKey(item), item])).values()];
   const fit = (item) => ["task", "dataset", "split", "variant", "images"].every((name) => !asked.get(name) || item[name] === asked.get(name));

@@ -1,7 +1,9 @@
 // Where the numbers come from: the server beside the page, or files written by `raybench dashboard --export`.
 
+import { STATIC } from "./static.js";
+
 const LIVE = { api: liveApi, imageUrl: (params) => `api/image?${query(params)}` };
-const adapters = { live: LIVE };
+const adapters = { live: LIVE, static: STATIC };
 const adapter = adapters[document.documentElement.dataset.adapter] ?? LIVE;
 
 const kept = new Map();

@@ -49,7 +49,8 @@ const ACRONYMS = { f1: "F1", map: "mAP", ap: "AP", auroc: "AUROC", auprc: "AUPRC
 
 /** A metric's or task's key in words: f1_50 -> "F1 at IoU 0.5", closed_accuracy -> "closed accuracy". */
 export function words(key) {
-  return String(key ?? "").replace(/^(f1|image_hit)_(50|75)(?=_|$)/, (_, name, at) => `${name}_at_iou_0.${at.replace(/0$/, "")}`)
+  return String(key ?? "").replace(/^(f1|precision|recall|ap|image_hit)_([3-9][05])(?=_|$)/, (_, name, at) => `${name}_at_iou_0.${at.replace(/0$/, "")}`)
+    .replace(/^froc_(05|10|20)$/, (_, at) => `froc_at_0.${at.replace(/0$/, "")}_an_image`).replace(/_agnostic$/, "_(any_label)")
     .split("_").map((word) => ACRONYMS[word] ?? word).join(" ");
 }
 

@@ -1,4 +1,4 @@
-"""Verbs that read results: leaderboard, compare, show, status."""
+"""Verbs that read results: leaderboard, compare, show, boxes, status."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["COMMANDS", "Format", "compare", "leaderboard", "show", "status"]
+__all__ = ["COMMANDS", "Format", "boxes", "compare", "leaderboard", "show", "status"]
 
 
 class Format(StrEnum):
@@ -86,14 +86,36 @@ def show(
     typer.echo(render.samples(rows), nl=False)
 
 
-def status(folder: Folder) -> None:
+def boxes(
+    folder: Folder,
+    task: Annotated[str, typer.Option(help="Task.")],
+    model: Annotated[str, typer.Option(help="Model.")],
+    limit: Annotated[int | None, typer.Option(min=1, help="The first N answers only.")] = None,
+) -> None:
+    """Diagnose how a model writes boxes: what each named convention would read. Never used for scores."""
+    from raybench.cli import render
+    from raybench.scoring import box_readings
+    from raybench.store import Store
+
+    typer.echo(render.readings(box_readings(Store(folder, must_exist=True), task, model, limit), "table"), nl=False)
+
+
+def status(
+    folder: Folder,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Also values without an interval: confusion, AP over ties.")
+    ] = False,
+) -> None:
     """Show runs, and for each cell what is planned, answered, refused, unparsed and failed."""
     from raybench.cli import render
     from raybench.leaderboard.rows import cell_rows, run_rows
+    from raybench.scoring import stored_facts
     from raybench.store import Store
 
     store = Store(folder, must_exist=True)
     typer.echo(render.status(run_rows(store), cell_rows(store)), nl=False)
+    if facts:
+        typer.echo("\n" + render.facts(stored_facts(store)), nl=False)
 
 
-COMMANDS = (leaderboard, compare, show, status)
+COMMANDS = (leaderboard, compare, show, boxes, status)

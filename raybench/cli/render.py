@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from raybench.engine.doctor import Check
     from raybench.leaderboard import Board, Comparison, Line
 
-__all__ = ["boards", "checks", "comparisons", "listing", "rows_csv", "samples", "scores_json", "status", "table"]
+__all__ = [
+    "boards",
+    "checks",
+    "comparisons",
+    "facts",
+    "listing",
+    "readings",
+    "rows_csv",
+    "samples",
+    "scores_json",
+    "status",
+    "table",
+]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], style: str, title: str = "") -> str:
@@ -148,7 +160,11 @@ _FLAGS = {
     "self check": "drawn images: a self-check of the pipeline, never a medical claim",
     "few clusters": "few clusters: an interval over fewer than 30 clusters is rough",
     "no spread": "no spread: no bootstrap draw differed, so Wilson's interval stands in",
+    "constant": "constant: {models} said the same to every sample; the score is a property of the labels",
+    "human": "human: a reader's own boxes, on the images that he or she read; the truth is made of them too",
 }
+#: Said elsewhere in the notes.
+_SAID = {"partial"}
 
 
 def _notes(board: Board) -> list[str]:
@@ -162,9 +178,12 @@ def _notes(board: Board) -> list[str]:
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     if any(line.kind == "reported" for line in board.lines):
         notes.append("reported: published by others under rules of their own, not ranked; sources: --format json")
-    flags = sorted({flag for line in board.lines if line.kind != "reported" for flag in line.headline["flags"]})
-    notes += [_FLAGS.get(flag, f"flag: {flag}") for flag in flags]
-    short = [line for line in board.lines if line.headline["coverage"] is not None and line.headline["coverage"] < 1]
+    ours = [line for line in board.lines if line.kind != "reported"]
+    for flag in sorted({flag for line in ours for flag in line.headline["flags"]} - _SAID):
+        models = ", ".join(line.model for line in ours if flag in line.headline["flags"])
+        notes.append(_FLAGS[flag].format(models=models) if flag in _FLAGS else f"flag: {flag}")
+    others = [line for line in ours if "human" not in line.headline["flags"] and line.headline["coverage"] is not None]
+    short = [line for line in others if line.headline["coverage"] < 1]
     notes += [
         f"{line.model}: coverage {line.headline['coverage']:.1%} (failed and unasked rows are not scored)"
         for line in short
@@ -284,6 +303,42 @@ def _progress(row: Row) -> str:
         return ""
     done = [f"{name} {sum(s['counts'].values())}/{s['total']}" for name, s in state["streams"].items()]
     return f"{state['phase']} ({state['at'][11:19]}) {', '.join(done)}"
+
+
+def facts(found: Sequence[Row]) -> str:
+    """Return the facts of run records: counts of counts as a table, anything else as JSON."""
+    blocks = []
+    for row in found:
+        where = f"{row['dataset']}/{row['split']}, {row['variant']}, images {row['images']}"
+        for name, value in row["facts"].items():
+            title = f"{row['model']} on {row['task']} ({where}): {row['profile']} {name}"
+            blocks.append(_fact(title, value))
+    return "\n".join(blocks) or "no facts\n"
+
+
+def _fact(title: str, value: Any) -> str:
+    if isinstance(value, dict) and value and all(isinstance(each, dict) for each in value.values()):
+        columns = sorted({name for each in value.values() for name in each}, key=lambda name: (not name, name))
+        body = [[name, *(str(each.get(column, 0)) for column in columns)] for name, each in sorted(value.items())]
+        return table(["true, read as", *(column or "(neither)" for column in columns)], body, "table", title)
+    shown = {name: json.dumps(each) for name, each in value.items()} if isinstance(value, dict) else {"": value}
+    return f"{title}\n{_plain([[name, str(each)] for name, each in shown.items()])}"
+
+
+def readings(found: Sequence[Row], style: str) -> str:
+    """Return what each box convention would read of a model's answers, and what this is not for."""
+    header = ["reading", "answers with boxes", "boxes", "in range", "mean IoU"]
+    rows = [
+        [row["reading"] + (" (declared)" if row["declared"] else ""), str(row["with_boxes"]), str(row["boxes"]),
+         _percent(row["in_range"]), _percent(row["mean_iou"])]
+        for row in found
+    ]  # fmt: skip
+    title = f"{found[0]['answers']} answers read under each convention, percent"
+    note = (
+        "diagnosis only: scoring never chooses a reading by the truth; it takes the one that the model's entry declares"
+        " (`boxes`)\n"
+    )
+    return table(header, rows, style, title) + note
 
 
 def checks(found: Sequence[Check]) -> str:

@@ -26,12 +26,34 @@ __all__ = ["LIVE_RECORDS", "Folder", "View"]
 
 #: Seconds for which a listing is believed: local disk, object store.
 _FRESH_SECONDS = (2.0, 15.0)
-_MEMORY_MB = 64
+_MEMORY_MB = 128
 _THREADS = 2
+_READING = (duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
 _ROW_TABLES = ("records", "samples", "responses", "verdicts", "attempts", "runs")
 
 #: Records of each cell's newest generation, without the deduplication that only wide reads need.
 LIVE_RECORDS = f"raw_records r SEMI JOIN newest USING ({', '.join(CELL)}, generation)"
+
+#: The rows of the view `scores` without its deduplication of whole rows, which takes seconds on a large folder:
+#: first which (cell, sample set, generation) count, then their rows of one slice. A row may come twice.
+_SCORES_SQL = f"""
+CREATE TABLE counted AS
+WITH stored AS (SELECT DISTINCT {", ".join(CELL)}, kind, sample_set, generation FROM raw_scores),
+newest AS (
+    SELECT * FROM stored WHERE kind <> 'baseline'
+    QUALIFY generation = max(generation) OVER (PARTITION BY {", ".join(CELL)}, kind)
+),
+baselines AS (
+    SELECT * FROM stored WHERE kind = 'baseline'
+    QUALIFY generation = max(generation) OVER (PARTITION BY task, dataset, split, sample_set, model)
+)
+SELECT * FROM newest
+UNION ALL SELECT b.* FROM baselines b SEMI JOIN newest USING (task, dataset, split, sample_set);
+CREATE VIEW any_score AS
+SELECT s.* EXCLUDE (committed_at, inputs, part) FROM raw_scores s
+SEMI JOIN counted USING ({", ".join(CELL)}, kind, sample_set, generation);
+CREATE TABLE score AS SELECT * FROM any_score WHERE slice = 'all';
+"""
 
 
 class _Pinned(Store):
@@ -77,7 +99,7 @@ class View:
         return self._known.get(key)
 
     def scores(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
-        """Return rows of a query over the table `score` (slice "all") and the views `scores`, `runs`."""
+        """Return rows of a query over the table `score` (slice "all") and the views `any_score` (any slice), `runs`."""
         return self._query("scores", sql, parameters)
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
@@ -89,7 +111,7 @@ class View:
         cursor = self._connection("rows").cursor()
         try:
             return cursor.sql(sql, params=list(parameters)).to_arrow_table()
-        except duckdb.Error as error:
+        except _READING as error:
             raise _unreadable(error) from error
 
     @cached_property
@@ -100,7 +122,7 @@ class View:
     def _query(self, group: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
         try:
             return list(stream(self._connection(group), sql, parameters))
-        except duckdb.Error as error:
+        except _READING as error:
             raise _unreadable(error) from error
 
     def _connection(self, group: str) -> duckdb.DuckDBPyConnection:
@@ -111,13 +133,11 @@ class View:
         tables = ("scores", "runs") if group == "scores" else (*_ROW_TABLES, "scores")
         try:
             connection = self._opened(tables)
-        except duckdb.Error:
+        except _READING:
             self._leave_out_damaged(tables)
             connection = self._opened(tables)
         if group == "scores":
-            connection.execute(
-                "CREATE TABLE score AS SELECT * EXCLUDE (committed_at, inputs) FROM scores WHERE slice = 'all'"
-            )
+            connection.execute(_SCORES_SQL)
         else:
             names = ", ".join(CELL)
             sql = f"SELECT {names}, generation FROM generations WHERE kind = 'system'"
@@ -133,7 +153,9 @@ class View:
 
     def _leave_out_damaged(self, tables: Sequence[str]) -> None:
         for table in tables:
-            bad = [name for name in self.store.parts(table) if name.endswith(".parquet") and not self._reads(table, name)]
+            bad = [
+                name for name in self.store.parts(table) if name.endswith(".parquet") and not self._reads(table, name)
+            ]
             self.store.pinned[table] = [name for name in self.store.parts(table) if name not in bad]
             self.problems += [
                 f"{table}/{name} is damaged and left out: copy it again if this folder was copied, else delete it;"

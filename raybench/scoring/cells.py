@@ -79,9 +79,9 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
             if key[:3] not in tasks or (wanted is not None and key not in wanted) or known.get(key) == made_of[key]:
                 continue
             rows_read = ({**row, "box_convention": conventions.get(row["model"], "")} for row in group)
-            cells = _read_cells(store, rows_read, tasks[key[:3]], generation)
-            facts += [fact for cell in cells for fact in facts_of(tasks[key[:3]], cell)]
-            found = _score_group(connection, cells, tasks[key[:3]])
+            graded = _read_cells(store, rows_read, tasks[key[:3]], generation)
+            facts += [fact for cell in graded for fact in facts_of(tasks[key[:3]], cell)]
+            found = _score_group(connection, graded, tasks[key[:3]])
             scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
         write_facts(store, connection, facts)
         scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
@@ -276,7 +276,7 @@ def _point(metric: MetricDef, cell: Cell, profile: str) -> float | None:
 
 
 def _baselines(connection: duckdb.DuckDBPyConnection, scores: Sequence[Row], tasks: Mapping[Any, Task]) -> list[Score]:
-    """Scores of the constant answers, once for each sample set that a system was scored on."""
+    """Scores of the baselines, once for each sample set that a system was scored on."""
     out: list[Score] = []
     seen: set[tuple[str, ...]] = set()
     written: set[tuple[str, ...]] = set()
@@ -292,14 +292,22 @@ def _baselines(connection: duckdb.DuckDBPyConnection, scores: Sequence[Row], tas
             keys = {**cell_keys, "model": name, "config": "", "variant": "", "images": "none"}
             cell = Cell(keys, prompt="none")
             for row in rows:
+                if row["texts"] is None:
+                    cell.pending.append(json.loads(row["slices"]))
+                    continue
                 for record in grade({**row, **keys}, task, profiles):
                     append(cell, record)
-            for view in views(cell):
-                common = {**_common(task, view), "kind": "baseline"}
+            # Who answered some samples only stands beside this one set; what was really scored is in `signature`.
+            partial = {"sample_set": score["sample_set"]} if cell.pending else {}
+            for view in views(cell)[: 1 if partial else None]:
+                common = {**_common(task, view), "kind": "baseline", **partial}
                 if (slice_key := (name, *key[:3], common["sample_set"], view.slice)) in written:
                     continue  # two sample sets may share a slice
                 written.add(slice_key)
+                found: list[Score] = []
                 for profile in profiles[:-1]:
                     columns = stacked(cell.statistics.get(profile.name, []), view.scored())
-                    out += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
+                    found += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
+                flags = (("partial",) if partial else ()) + (("human",) if name.endswith("(human)") else ())
+                out += [replace(each, flags=(*each.flags, *flags)) for each in found]
     return out

@@ -50,8 +50,8 @@ class Gap:
 def gaps(cell: Cell, profile: str, metric: MetricDef) -> list[Gap]:
     """Return the gap over each slice column of 2 to 20 values with at least 10 samples in each."""
     rows = View(cell, np.arange(len(cell.samples)), "all").scored()
-    marked = {name: _groups(cell, name, rows) for name in sorted({name for each in cell.slices for name in each})}
-    marked = {name: groups for name, groups in marked.items() if groups is not None}
+    named = sorted({name for each in cell.slices for name in each})
+    marked = {name: groups for name in named if (groups := _groups(cell, name, rows)) is not None}
     if not marked:
         return []
     columns = stacked(cell.statistics.get(profile, []), rows)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from raybench import registry
 from raybench.interfaces import Profile, Task
 from raybench.schema import CELL, Answer, Row, canonical_json
+from raybench.scoring.baselines import READERS
 
 __all__ = ["CONTRACT", "grade", "profiles_of", "read_answer"]
 
@@ -56,7 +57,8 @@ def read_answer(task: Task, row: Row, text: str) -> Answer:
     """
     sizes = row.get("image_sizes")
     seen = {
-        **{name: row[name] for name in ("questions", "choices", "context")},
+        **{name: row[name] for name in ("questions", "choices")},
+        "context": _without_readers(row["context"]),
         "box_convention": row.get("box_convention") or "",
         "image_sizes": json.loads(sizes) if isinstance(sizes, str) else sizes or [],
     }
@@ -64,6 +66,13 @@ def read_answer(task: Task, row: Row, text: str) -> Answer:
         return task.parse(seen, text)
     except Exception as error:
         return Answer("unparsed", None, f"parser_error:{type(error).__name__}", "unrecoverable")
+
+
+def _without_readers(context: str | None) -> str | None:
+    """The context a parser sees: people's own boxes are what the truth is made of."""
+    if not context or f'"{READERS}"' not in context:
+        return context
+    return canonical_json({name: value for name, value in json.loads(context).items() if name != READERS})
 
 
 def profiles_of(task: Task) -> list[Profile]:

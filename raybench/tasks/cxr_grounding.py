@@ -14,6 +14,9 @@ no copy with the authors' boxes. VinDr's training images have three readers, and
 `readers` says how they become one truth: `union`, `weighted_boxes` (the default),
 `consensus` (more than half of the readers), or one reader's id; the policy is part
 of the name (`vindr-cxr-consensus`). The test set comes as one consensus of five.
+Where several readers' boxes are fused, each reader stands in the leaderboard as a
+baseline, scored on the images that he or she read. The truth holds that reader's own
+boxes, so this is a generous bound on how well people agree.
 
     tasks:
       - {task: cxr_grounding, data: ~/data/vindr-cxr, readers: consensus}
@@ -24,13 +27,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from raybench.errors import DataError, nearest
 from raybench.interfaces import Task
-from raybench.schema import Answer, Box, Row, Sample
+from raybench.schema import Answer, Box, Row, Sample, canonical_json
 from raybench.tasks._boxes import PROMPTS, read_answer
 from raybench.tasks._cxr_boxes import BoxedImage, box_images, json_source
 from raybench.tasks._layout import FolderOptions, exists, expand, find
@@ -107,7 +111,7 @@ class CxrGrounding(Task):
     headline: ClassVar = ("detection", "f1_50")
     judge_protocol: ClassVar = ""
     group: ClassVar = "detection"
-    baselines: ClassVar = ("random_box", "no_box")
+    baselines: ClassVar = ("random_box", "no_box", "readers")
 
     def samples(self) -> Iterator[Sample]:
         """Yield images (or findings of images) in file order; an image without a box is a healthy one.
@@ -133,8 +137,9 @@ class CxrGrounding(Task):
             readings = image.boxes()
             if options.readers in readers and options.readers not in readings:
                 continue  # this reader never saw this image
-            truth = self._truth(readings)
-            yield from self._samples(image, truth, choices, name, split)
+            fused = readings if len(readings) > 1 and options.readers not in readings else {}
+            for sample in self._samples(image, self._truth(readings), choices, name, split):
+                yield replace(sample, context=_own_boxes(fused, sample, options.per)) if fused else sample
 
     def _truth(self, readings: dict[str, list[Box]]) -> tuple[Box, ...]:
         wanted = self.options.readers
@@ -196,6 +201,14 @@ class CxrGrounding(Task):
     def parse(self, sample: Row, text: str) -> Answer:
         """Read boxes under the model's convention; "none" is an answer."""
         return read_answer(sample, text)
+
+
+def _own_boxes(readings: dict[str, list[Box]], sample: Sample, per: str) -> dict[str, str]:
+    """Each reader's own boxes, as the context of the sample that is asked about: of its finding, or all."""
+    wanted = {
+        reader: _labelled(boxes, sample.choices[0]) if per == "finding" else boxes for reader, boxes in readings.items()
+    }
+    return {"readers": canonical_json({reader: [asdict(box) for box in boxes] for reader, boxes in wanted.items()})}
 
 
 def _labelled(boxes: Sequence[Box], label: str) -> tuple[Box, ...]:
