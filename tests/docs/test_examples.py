@@ -9,9 +9,10 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import yaml
 from PIL import Image
 
 from raybench import registry, schema, spec
@@ -19,9 +20,12 @@ from raybench.engine.groups import read_group
 from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.plan import list_samples, plan_chunk, plan_model, todo
 from raybench.engine.stages import attempt_row, load_images, request, response_row, verdict_row
+from raybench.interfaces import Profile, Task
 from raybench.leaderboard import boards
+from raybench.parsing.boxes import CONVENTIONS
 from raybench.schema import CELL, Failure, Response, canonical_json
 from raybench.scoring import score_store
+from raybench.scoring.baselines import BASELINES
 from raybench.store import Store, now
 from tests.docs.blocks import ROOT, blocks, outputs
 
@@ -37,23 +41,57 @@ def page(name: str) -> str:
 
 def test_bring_your_own_data_prints_what_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = list(outputs(page("bring-your-own-data.md")))
-    assert len(found) == 3
+    text = page("bring-your-own-data.md")
+    found = list(outputs(text))
+    assert len(found) == 6
     for block, printed in found:
         assert block.text == printed, (
             "python -m tests.docs.blocks docs/bring-your-own-data.md puts the new output there"
         )
+    read = {task.task: _samples(task) for block in blocks(text, "yaml") for task in _tasks_of(block.text)}
+    assert {*read} == {"vqa", "classification", "detection"}
+    (talk,) = [sample for task in _tasks_of(_yaml_with(text, "talks.jsonl")) for sample in _samples(task)[:1]]
+    assert (talk.questions[1], talk.targets) == ("On which side?", ("yes", "left"))
+
+
+def test_the_choices_of_the_tasks_page_can_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = page("tasks.md")
+    assert not list(outputs(text))
+    (task,) = _tasks_of(_yaml_with(text, "choices.jsonl"))
+    assert [sample.targets for sample in _samples(task)] == [("MRI",), ("Brain",)]
+
+
+def _yaml_with(text: str, words: str) -> str:
+    (found,) = [block.text for block in blocks(text, "yaml") if words in block.text]
+    return found
+
+
+def _tasks_of(text: str) -> tuple[spec.TaskSpec, ...]:
+    return spec.build(yaml.safe_load(text)).tasks
+
+
+def _samples(task: spec.TaskSpec) -> list[schema.Sample]:
+    return list(spec.task_of(task).samples())
 
 
 def test_the_page_lists_every_option_and_every_prompt() -> None:
     text = page("bring-your-own-data.md")
-    for name in ("vqa", "classification"):
+    for name in ("vqa", "classification", "multiple_choice", "detection", "report"):
         task = registry.load("tasks", name)
         missing = [option for option in task.Options.model_fields if f"`{option}`" not in text]
         assert not missing
+        (row,) = re.findall(rf"^\| `{name}` \| `{next(iter(task.prompts))}` \| .*$", text, re.MULTILINE)
         for variant, template in task.prompts.items():
             shown = template.replace("\n", "\\n")
-            assert f"| `{name}` | `{variant}` | `{shown}` |" in text
+            assert f"`{variant}`" in row or f"| `{name}` | `{variant}` | `{shown}` |" in text
+
+
+def test_the_page_lists_every_box_convention_and_every_image_mode() -> None:
+    text = page("bring-your-own-data.md")
+    assert not [name for name in CONVENTIONS if f"`{name}`" not in text]
+    (modes,) = get_args(spec.RunSpec.model_fields["images"].annotation)[:1]
+    assert not [mode for mode in get_args(modes) if f"| `{mode}` |" not in text]
 
 
 # --- results ---------------------------------------------------------------------------------------------------------
@@ -75,6 +113,30 @@ def test_results_explains_every_field_of_a_score() -> None:
     assert example["schema_version"] == schema.SCHEMA_VERSION
     assert not [name for name in fields if f"`{name}`" not in text]
     assert not [outcome for outcome in schema.OUTCOMES if f"| `{outcome}` |" not in text]
+
+
+# --- scoring ---------------------------------------------------------------------------------------------------------
+
+
+def test_scoring_names_every_profile_and_only_metrics_that_exist() -> None:
+    text = page("scoring.md")
+    declared = {}
+    for stem in registry.names("metrics"):
+        profile = registry.load("metrics", stem)
+        declared[profile.name] = {metric.name for metric in profile.metrics}
+    assert not [name for name in declared if f"`{name}`" not in text]
+    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\|([^|]*\|[^|]*)\|$", text.split("\n## ")[0], re.MULTILINE)
+    assert len(rows) == 7
+    for name, metrics in rows:
+        assert {*re.findall(r"`(\w+)`", metrics)} - {"failed_rate"} <= declared[name], name
+
+
+def test_scoring_names_every_baseline() -> None:
+    text = page("scoring.md").split("## Baselines")[1]
+    words = {"majority": "`majority`", "always": "`always LABEL`", "random_box": "`random box`", "no_box": "`no box`",
+             "readers": "(human)`"}  # fmt: skip
+    assert {*words} == {*BASELINES}
+    assert not [name for name, shown in words.items() if shown not in text]
 
 
 # --- extending -------------------------------------------------------------------------------------------------------
@@ -136,6 +198,15 @@ def built(sides: None, tmp_path: Path) -> spec.RunSpec:
         "models": [{"name": "mine", "backend": "python_file", "model": str(tmp_path / "model.py")}],
         "judges": [{"name": "referee", "backend": "python_file", "model": str(tmp_path / "judge.py")}],
     })  # fmt: skip
+
+
+def test_extending_lists_what_a_task_and_a_profile_may_say() -> None:
+    text = page("extending.md")
+    required = {"prompts", "profiles", "headline", "Options", "samples", "parse"}
+    for interface in (Task, Profile):
+        names = {name for name in (*vars(interface), *interface.__annotations__) if not name.startswith("_")}
+        shown = {name for name in names if re.search(rf"`{name}[`(=]|\b{name}: ClassVar|def {name}\(", text)}
+        assert not names - required - shown
 
 
 def test_the_package_is_found_by_its_entry_points(sides: None) -> None:
