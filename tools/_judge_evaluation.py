@@ -28,8 +28,8 @@ MEASURED = {
 BENCHMARK = "benchmark wording"
 _MEANING = {
     "unseen pairs": "training frames, other pairs than in training",
-    "validation phrasings": "frames not trained on; looked at while training frames were written",
-    "unseen phrasings": "frames not trained on and never looked at: the honest figure for other phrasings",
+    "validation phrasings": "frames not trained on; errors among them were looked at meanwhile",
+    "unseen phrasings": "frames not trained on; no single error among them was looked at, its total was",
     "unseen words": "training frames with nouns for the findings that no training pair has",
     BENCHMARK: "what the phantom tasks ask, answered with the same or another phantom's answer",
 }
@@ -183,8 +183,9 @@ of the first four sets are kept out of training.
 |---|--:|---|
 {rows}
 
-"Phrasing" means sentence frame ("{{x}} is seen", "the image shows {{x}}"); their words for the findings are shared with
-training, but for the set with unseen words.
+"Phrasing" means sentence frame ("{{x}} is seen", "the image shows {{x}}"), by the same author as the training frames;
+the words for the findings are shared with training, but for the set with unseen words. Real models word things
+otherwise.
 
 | Category | Unseen pairs | Unseen phrasings |
 |---|--:|--:|

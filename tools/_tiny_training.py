@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "train"]
 
 _SIDE = IMAGE_PX // PATCH_PX
+#: Coordinates are few among an image's answers and the hardest to learn.
+_COORDINATE_WEIGHT = 3.0
 
 
 @dataclass(frozen=True)
@@ -117,57 +119,64 @@ def _report(stage: str, step: int, began: float, *losses: float) -> None:
 
 
 def _train_vision(model: Any, corpus: Corpus, tokenizer: Any, recipe: Recipe, rng: np.random.Generator) -> None:
-    """Stage one: each image token says the words of what lies over its patch, and where that begins and ends."""
+    """Stage one: each image token says what lies over its patch, from where to where, and on which side it is."""
     import torch
-    from torch.nn import functional
 
-    embed, tower, projector = (
-        model.model.language_model.embed_tokens,
-        model.model.vision_tower,
-        model.model.multi_modal_projector,
-    )
-    words = _words(corpus.classes, tokenizer)
-    scale = _Coordinates(tokenizer, recipe.sigma)
-    width = embed.weight.shape[1]
-    heads = torch.nn.ModuleDict(
-        {
-            "facts": torch.nn.Linear(width, len(corpus.facts)),
-            "sides": torch.nn.ModuleList(torch.nn.Linear(width, 4 * width) for _ in corpus.classes),
-            "words": torch.nn.Linear(1, words.numel()),
-        }
-    )
-    torch.nn.init.constant_(heads["words"].bias, -4.0)
+    parts = model.model
+    embed, tower, projector = parts.language_model.embed_tokens, parts.vision_tower, parts.multi_modal_projector
+    heads = _Heads(corpus, tokenizer, recipe, embed.weight)
     parameters = [*tower.parameters(), *projector.parameters(), embed.weight, *heads.parameters()]
     optimiser, schedule = _optimiser([(parameters, recipe.vision_rate)], recipe, recipe.vision_steps)
     draws = _draws(len(corpus.images), recipe.vision_images, rng)
     began, mean = time.perf_counter(), [0.0, 0.0, 0.0]
     for step in range(recipe.vision_steps):
         chosen = next(draws)
-        covered, boxes = _patch_targets(corpus, chosen)
-        facts = torch.from_numpy(corpus.has[chosen]).float()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             tokens = projector(image_features(model, pixels(corpus.images[chosen])))
-            said = tokens @ embed.weight[words.flatten()].T
-            seen = heads["facts"](tokens.mean(1))
-            sides = [head(tokens[covered[..., n] > 0]) for n, head in enumerate(heads["sides"])]
-            logits = torch.cat(sides).unflatten(1, (4, width)) @ embed.weight[scale.ids].T
-        wanted = torch.cat([boxes[:, :, n][covered[..., n] > 0] for n in range(len(corpus.classes))])
-        wanted = scale.near((wanted * 100).round().long() + scale.ids[0])
-        losses = [
-            functional.binary_cross_entropy_with_logits(
-                said.float() + heads["words"].bias, covered.repeat_interleave(words.shape[1], dim=-1)
-            ) * 8,
-            -(logits.float().log_softmax(-1) * wanted).sum(-1).mean() * 0.3,
-            functional.binary_cross_entropy_with_logits(seen.float(), facts),
-        ]  # fmt: skip
+            losses = heads.losses(tokens, chosen)
         _step(sum(losses), parameters, optimiser, schedule)
         mean = [0.98 * old + 0.02 * float(new.detach()) for old, new in zip(mean, losses, strict=True)]
         if (step + 1) % 100 == 0:
             _report("vision", step, began, *mean)
 
 
+class _Heads:
+    """What stage one reads from image tokens, by products with word embeddings and by linear maps thrown away later."""
+
+    def __init__(self, corpus: Corpus, tokenizer: Any, recipe: Recipe, embedded: Any) -> None:
+        import torch
+
+        self._corpus, self._embedded, self._scale = corpus, embedded, _Coordinates(tokenizer, recipe.sigma)
+        width = embedded.shape[1]
+        self._words = _words(corpus.classes, tokenizer)
+        self._facts = torch.nn.Linear(width, len(corpus.facts))
+        self._edges = torch.nn.Linear(width, 4 * width)
+        self._bias = torch.nn.Parameter(torch.full((self._words.shape[0],), -3.0))
+
+    def parameters(self) -> list[Any]:
+        """Return what is trained and thrown away."""
+        return [*self._facts.parameters(), *self._edges.parameters(), self._bias]
+
+    def losses(self, tokens: Any, chosen: np.ndarray) -> tuple[Any, Any, Any]:
+        """Return the losses of words over patches, of edges where there is a finding, of facts of the whole image."""
+        import torch
+        from torch.nn import functional
+
+        covered, boxes, has_box = _patch_targets(self._corpus, chosen)
+        said = (tokens @ self._embedded[self._words.flatten()].T).unflatten(-1, self._words.shape)
+        said = said.float() + self._bias[:, None]
+        edges = self._edges(tokens[has_box]).unflatten(1, (4, -1)) @ self._embedded[self._scale.ids].T
+        near = self._scale.near((boxes[has_box] * 100).round().long() + self._scale.ids[0])
+        facts = torch.from_numpy(self._corpus.has[chosen]).float()
+        return (
+            functional.binary_cross_entropy_with_logits(said, covered[..., None].expand_as(said)) * 8,
+            -(edges.float().log_softmax(-1) * near).sum(-1).mean() * 0.3,
+            functional.binary_cross_entropy_with_logits(self._facts(tokens.mean(1)).float(), facts),
+        )
+
+
 def _words(classes: Sequence[str], tokenizer: Any) -> Any:
-    """Return (classes, 2) token ids of the words for each finding: in a question, and where it is named in a list.
+    """Return (classes + 2, 2) token ids: each finding in a question and in a list of boxes; right; left.
 
     Raises:
         ValueError: a word is not one token.
@@ -175,6 +184,7 @@ def _words(classes: Sequence[str], tokenizer: Any) -> Any:
     import torch
 
     words = [(f" {phantoms.PHRASES[name].split()[1]}", name) for name in classes]
+    words += [(f" {side}", side) for side in phantoms.SIDES]
     ids = [[tokenizer(word, add_special_tokens=False)["input_ids"] for word in both] for both in words]
     if any(len(one) != 1 for both in ids for one in both):
         raise ValueError(f"each word must be one token: {words}")
@@ -200,23 +210,32 @@ class _Coordinates:
         return self._near[(tokens - self.ids[0]).clamp(0, len(self.ids) - 1)]
 
 
-def _patch_targets(corpus: Corpus, chosen: np.ndarray) -> tuple[Any, Any]:
-    """Return (n, patches, classes) of 0 and 1, and (n, patches, classes, 4) of the boxes."""
+def _patch_targets(corpus: Corpus, chosen: np.ndarray) -> tuple[Any, Any, Any]:
+    """Return, by patch, what lies there (n, patches, classes + sides), its box (n, patches, 4), and whether it has one.
+
+    Where boxes overlap, the smallest counts.
+    """
     import torch
 
     centre = (np.arange(_SIDE) + 0.5) / _SIDE
     x, y = np.tile(centre, _SIDE), np.repeat(centre, _SIDE)
-    covered = np.zeros((len(chosen), PATCHES, len(corpus.classes)), np.float32)
-    sides = np.zeros((len(chosen), PATCHES, len(corpus.classes), 4), np.float32)
+    covered = np.zeros((len(chosen), PATCHES, len(corpus.classes) + 2), np.float32)
+    covered[:, :, -2], covered[:, :, -1] = x < 0.5, x > 0.5  # the patient's right is on the image's left
+    boxes = np.full((len(chosen), PATCHES, 4), np.nan, np.float32)
     for row, index in enumerate(chosen):
-        for name, x0, y0, x1, y1 in corpus.boxes[index]:
-            number = corpus.classes.index(name)
+        for name, *box in sorted(corpus.boxes[index], key=_area, reverse=True):
+            x0, y0, x1, y1 = box
             inside = (x >= x0) & (x <= x1) & (y >= y0) & (y <= y1)
             nearest = np.argmin((x - (x0 + x1) / 2) ** 2 + (y - (y0 + y1) / 2) ** 2)
             inside[nearest] = True  # a small one lies between centres
-            covered[row, inside, number] = 1
-            sides[row, inside, number] = (x0, y0, x1, y1)
-    return torch.from_numpy(covered), torch.from_numpy(sides)
+            covered[row, inside, corpus.classes.index(name)] = 1
+            boxes[row, inside] = box
+    return torch.from_numpy(covered), torch.from_numpy(boxes), torch.from_numpy(~np.isnan(boxes[:, :, 0]))
+
+
+def _area(box: tuple[str, float, float, float, float]) -> float:
+    _, x0, y0, x1, y1 = box
+    return (x1 - x0) * (y1 - y0)
 
 
 def _train_jointly(model: Any, corpus: Corpus, tokenizer: Any, recipe: Recipe, rng: np.random.Generator) -> None:
@@ -253,4 +272,5 @@ def _loss(logits: Any, packs: list[dict[str, Any]], scale: _Coordinates) -> Any:
     losses = -logprobs.gather(1, target[:, None])[:, 0]
     soft = -(logprobs[:, scale.ids] * scale.near(target)).sum(1)
     losses = losses.where(~scale.holds(target), soft)
+    weight = weight * scale.holds(target).float().mul(_COORDINATE_WEIGHT - 1).add(1)
     return (losses * weight).sum() / weight.sum()

@@ -1,9 +1,8 @@
 """Sentence frames of the judge's training pairs, in three lists that never mix.
 
 `train` is what training pairs are made of, `validation` chooses among settings,
-and `held` are the phrasings that no training pair uses; none of its frames was
-looked at while the others were written or the model was chosen. In a frame,
-[a/b] is one or the other, {x} a phrase with its article and place ("a nodule in the
+and `held` are the phrasings that no training pair uses (a test compares them). In
+a frame, [a/b] is one or the other, {x} a phrase with its article and place ("a nodule in the
 left upper zone"), {n} the bare noun, {w} a word for normal, {s} a side, {z} a zone.
 """
 

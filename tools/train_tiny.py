@@ -31,7 +31,7 @@ __all__ = ["RECIPES", "WEIGHTS", "main", "train_vlm"]
 WEIGHTS = ROOT / "raybench" / "models" / "weights"
 RECIPES = {
     "tiny-llava-a": Recipe(seed=1),
-    "tiny-llava-b": Recipe(seed=2, cases=2_500, vision_steps=500, joint_steps=400),
+    "tiny-llava-b": Recipe(seed=2, cases=3_000, vision_steps=700, joint_steps=500),
 }
 
 

@@ -8,6 +8,9 @@ import { flagBadge, kindBadge, metricLabel, metricNote, placeKey, placeOf, score
 import { href, params, set } from "./route.js";
 import { table } from "./table.js";
 
+/** More published numbers than this start hidden: the models measured here come first. */
+const FEW = 6;
+
 export async function page(asked, meta) {
   const tasks = meta.tasks;
   const one = asked.get("task") ? tasks.find((each) => fits(each, asked)) : tasks.length === 1 ? tasks[0] : null;
@@ -178,15 +181,19 @@ function taskColumn(key, entry, group) {
 async function single(task, asked, meta) {
   const place = placeOf(task);
   const question = {
-    ...place, slice: asked.get("slice"), profile: asked.get("profile"), judge: asked.get("judge"), images: asked.get("images"), reported: asked.get("published") === "0" ? "0" : "1",
+    ...place, slice: asked.get("slice"), profile: asked.get("profile"), judge: asked.get("judge"), images: asked.get("images"), reported: "1",
   };
   const data = await api("board", question);
   let [current, pending] = [data, Boolean(data.ranks_pending)];
-  const lines = () => current.lines.filter(matches);
+  const published = data.lines.filter((line) => line.kind === "reported").length;
+  const withPublished = (asked.get("published") ?? (published > FEW ? "0" : "1")) === "1";
+  const isShown = (line) => withPublished || line.kind !== "reported";
+  const lines = () => current.lines.filter((line) => isShown(line) && matches(line));
   const hidden = asked.getAll("hide");
   const redraw = () => made.update(lines());
   const pick = picker(place, redraw);
-  const every = boardColumns(data, place, pick.column, () => pending);
+  const seen = { ...data, lines: data.lines.filter(isShown) };
+  const every = boardColumns(seen, place, pick.column, () => pending);
   const columns = every.filter((column) => !hidden.includes(column.key));
   const made = table({
     name: `leaderboard-${task.task}${asked.get("slice") ? `-${asked.get("slice")}` : ""}`, columns, rows: lines(), chosen, empty: data.lines.length ? "No model has this in its name." : "Nothing is scored here yet.",
@@ -202,17 +209,17 @@ async function single(task, asked, meta) {
       h("p", { class: "sub" }, about ? [foreign(about), h("br")] : null,
         foreign(`${task.dataset}/${task.split}`), ` · ${plural(n ?? task.n_samples, "sample")} · ranked by ${metricNote(data.metric)}, in ${unitName(data.metric.unit)}, with the 95 % interval`),
       data.mde_sentence ? h("p", { class: "mde" }, sentence(data.mde_sentence)) : null,
-      h("div", { class: "filters" }, taskChoice(meta, placeKey(task)), boardFilters(data, task, asked), filterField(redraw), columnMenu(every, hidden)),
+      h("div", { class: "filters" }, taskChoice(meta, placeKey(task)), boardFilters(data, task, asked, { published, withPublished }), filterField(redraw), columnMenu(every, hidden)),
       pick.bar,
       h("section", {}, h("div", { class: "tablehead" }, h("span", { class: "quiet" }, "Tick two models to compare them."), made.exports()), made.node),
-      footnotes(data, task),
+      footnotes(seen, task),
     ],
   };
 }
 
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.)]$/.test(text) ? (text.endsWith(".") ? "" : ".") : "."}`;
 
-function boardFilters(data, task, asked) {
+function boardFilters(data, task, asked, { published, withPublished }) {
   const slices = Object.entries(task.slices ?? {}).flatMap(([name, values]) => values.map((value) => [`${name}=${value}`, `${words(name)}: ${value}`]));
   const columns = (data.columns ?? []).filter((each) => !each.profile.startsWith("judge "));
   return [
@@ -220,7 +227,7 @@ function boardFilters(data, task, asked) {
     columns.length ? choose("profile", "Ranked by", [["", "Headline"], ...columns.map((each) => [each.profile, words(each.profile)])], asked.get("profile"), (profile) => set({ profile, sort: null })) : null,
     (data.judges ?? []).length > 1 ? choose("judge", "Judge", [["", "All judges"], ...data.judges.map((name) => [name, name])], asked.get("judge"), (judge) => set({ judge })) : null,
     (data.images ?? []).length > 1 ? choose("images", "Images", [["", "Any"], ...data.images.map((name) => [name, words(name)])], asked.get("images"), (images) => set({ images })) : null,
-    data.lines.some((line) => line.kind === "reported") || asked.get("published") === "0" ? choose("published", "Published numbers", [["", "Shown"], ["0", "Hidden"]], asked.get("published"), (published) => set({ published })) : null,
+    published ? choose("published", "Published numbers", [["1", `${published} shown`], ["0", `${published} hidden`]], withPublished ? "1" : "0", (value) => set({ published: value })) : null,
   ];
 }
 
@@ -244,11 +251,11 @@ function boardColumns(data, place, pick, pending) {
   });
   return [
     pick, rankColumn(pending), modelColumn((line) => rows(line)),
-    { key: "headline", label: metricLabel(metric), numeric: true, lower: metric.higher_is_better === false, kind: "headline", tip: `${metricNote(metric)}: this ranks the models.`, sort: (line) => line.headline?.value ?? null,
+    { key: "headline", label: capital(metricLabel(metric)), numeric: true, lower: metric.higher_is_better === false, kind: "headline", tip: `${metricNote(metric)}: this ranks the models.`, sort: (line) => line.headline?.value ?? null,
       cell: (line) => (line.kind === "reported" ? [scoreCell({ ...head(line), flags: [] }), line.headline?.metric !== metric.metric ? h("span", { class: "n" }, words(line.headline?.metric)) : null] : scoreCell(head(line), { link: rows(line) })),
       text: (line) => `${full(head(line) ?? {})}${line.kind === "reported" && line.headline?.metric !== metric.metric ? ` ${line.headline?.metric}` : ""}`, csv: (line) => ({ metric: line.headline?.metric ?? metric.metric, ...scoreCsv("value", line.headline), unit: metric.unit }) },
     { key: "plot", label: "95 % interval", kind: "c-plot", head: axisHead(scale), cell: (line) => whisker(scale, head(line), { kind: line.kind, partial: line.partial, label: line.label ?? line.model }) },
-    ...(data.columns ?? []).map((column) => sideColumn(column, data)),
+    ...(data.columns ?? []).filter((column) => data.lines.some((line) => line.scores?.[`${column.profile}|${column.metric}`])).map((column) => sideColumn(column, data)),
     { key: "n", label: "n", numeric: true, optional: true, tip: "Samples in the headline's denominator, and how many patients, studies or images they come from.", sort: (line) => line.headline?.n ?? null,
       cell: (line) => [count(line.headline?.n), line.headline?.n_clusters && line.headline.n_clusters !== line.headline.n ? h("span", { class: "under" }, plural(line.headline.n_clusters, "cluster")) : null], text: (line) => count(line.headline?.n), csv: (line) => ({ n: line.headline?.n ?? "", clusters: line.headline?.n_clusters ?? "" }) },
     counts("refused", "Refused to answer, in percent of the planned rows: scored as wrong."),
@@ -289,7 +296,7 @@ function footnotes(data, task) {
   const notes = [
     task.leaks ? `Known leak: ${task.leaks}` : null,
     ...[...flags].map((flag) => `${FLAGS[flag]?.[0] ?? flag}: ${flagText(flag)}`),
-    ...(data.notes ?? []),
+    ...(data.notes ?? []).filter((note) => !(flags.has("uncalibrated") && note.startsWith("judge scores are uncalibrated"))),
     data.lines.some((line) => line.kind === "reported") ? "published: numbers from papers and studies under other prompts and grading; diamonds in the plot, never ranked. Their source is told on hover." : null,
   ].filter(Boolean);
   return notes.length ? h("section", { class: "footnotes" }, h("h2", {}, "Notes"), h("ul", {}, [...new Set(notes)].map((note) => h("li", {}, foreign(note))))) : null;

@@ -20,16 +20,17 @@ export async function page(asked, meta) {
     const hint = a && a === b ? "Both sides name the same model; choose another one." : models.length < 2 ? "This folder holds answers of one model only; run the same tasks with a second one." : "Choose two models above, or tick two rows of the leaderboard.";
     return { title: "Compare", content: [...head, state("Two models are needed", hint)] };
   }
-  const data = await api("compare", { a, b, task: asked.get("task") }).catch((error) => error);
-  if (data instanceof Error) return { title: "Compare", content: [...head, state("These two cannot be compared here", h("p", {}, foreign(data.message)), h("p", {}, asked.get("task") ? h("a", { href: href({ task: null, dataset: null, split: null }, true) }, "Compare them on all tasks") : h("a", { href: href({}) }, "Back to the leaderboard")))] };
+  const data = await api("compare", { a, b }).catch((error) => { if (!error.status) throw error; return error; });
+  if (data instanceof Error) return { title: "Compare", content: [...head, state("These two cannot be compared here", h("p", {}, foreign(data.message)), h("p", {}, h("a", { href: href({}) }, "Back to the leaderboard")))] };
   const heads = data.items.filter((item) => item.headline);
+  if (asked.get("task") && !heads.some((item) => item.task === asked.get("task"))) return { title: "Compare", content: [...head, nothingOn(asked)] };
   const places = [...new Map(heads.map((item) => [placeKey(item), item])).values()];
   const fit = (item) => ["task", "dataset", "split", "variant", "images"].every((name) => !asked.get(name) || item[name] === asked.get(name));
   const chosen = heads.filter(fit);
   const one = asked.get("task") && chosen.length ? chosen[0] : heads.length === 1 ? heads[0] : null;
   head[1].append(taskChoice(meta, places, one));
   const [nameA, nameB] = data.models;
-  const body = one ? await detail(one, data, asked) : all(heads, data);
+  const body = one ? detail(one, data) : all(heads, data);
   return { title: `${nameA} and ${nameB}`, ...body, content: [...head, ...body.content, properties(data)] };
 }
 
@@ -45,6 +46,8 @@ function taskChoice(meta, places, one) {
     set({ task: task || null, dataset, split, variant: null, images: null, sort: null });
   });
 }
+
+const nothingOn = (asked) => state(`Nothing to compare on ${words(asked.get("task"))}`, "The two were not both graded on it with the same prompt.", h("p", {}, h("a", { href: href({ task: null, dataset: null, split: null }, true) }, "Compare them on all tasks")));
 
 // --- who is better --------------------------------------------------------------------------------------------------
 
@@ -110,22 +113,44 @@ function all(heads, data) {
 
 const several = (heads, row) => heads.filter((other) => placeKey(other) === placeKey(row)).length > 1;
 
-async function detail(item, data, asked) {
-  const same = (other) => ["task", "dataset", "split", "variant", "images"].every((name) => other[name] === item[name]);
-  const others = data.items.filter(same);
+function detail(item, data) {
   const slices = (item.slices ?? []).map((row) => ({ unit: item.unit, higher_is_better: item.higher_is_better, ...row }));
   const [a, b] = data.models;
-  const metrics = table({ name: `compare-${item.task}`, caption: `${a} (A) and ${b} (B) on ${words(item.task)}: every metric`, rows: others, chosen: dim, state: "sort-m", columns: [
-    { key: "metric", label: "Metric", sticky: true, heading: true, sort: (row) => row.metric, cell: (row) => h("span", {}, foreign(metricLabel(row)), row.headline ? h("span", { class: "badge" }, "headline") : null, h("span", { class: "under" }, foreign(words(row.profile)))), text: (row) => `${row.profile} ${row.metric}`, csv: (row) => ({ profile: row.profile, metric: row.metric }) },
-    ...differenceColumns(others, data)] });
   const sliced = slices.length ? table({ name: `compare-${item.task}-slices`, caption: `${a} (A) and ${b} (B) on ${words(item.task)} by slice: ${metricNote(item)}`, rows: slices, chosen: dim, state: "sort-s", columns: [
     { key: "slice", label: "Slice", sticky: true, heading: true, sort: (row) => row.slice, cell: (row) => foreign(row.slice.replace("=", ": ")), text: (row) => row.slice }, ...differenceColumns(slices, data)] }) : null;
   return { content: [
     verdict(item, data.models), item.only ? h("p", { class: "quiet" }, `${plural(item.only, "sample")} left out: only one of the two was graded on ${item.only === 1 ? "it" : "them"}.`) : null,
-    await flips(item, data, asked),
+    flips(item, data),
     sliced ? h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, "By slice"), sliced.exports()), sliced.node) : null,
-    h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, "Every metric"), metrics.exports()), metrics.node),
+    everyMetric(item, data),
   ] };
+}
+
+/** All metrics of the task: asked for when opened, since some take the server a while to compare. */
+function everyMetric(item, data) {
+  const [a, b] = data.models;
+  const node = h("details", { id: "metrics" }, h("summary", {}, h("h2", { class: "inline" }, "Every metric")));
+  node.addEventListener("toggle", async () => {
+    if (!node.open || node.children.length > 1) return;
+    const note = h("p", { class: "quiet" }, "Comparing …");
+    node.append(note);
+    try {
+      const all = await api("compare", { a, b, task: item.task });
+      note.replaceWith(...metricTable(item, all));
+    } catch (error) {
+      note.replaceChildren(foreign(error.message));
+    }
+  });
+  return h("section", {}, node);
+}
+
+function metricTable(item, data) {
+  const [a, b] = data.models;
+  const others = data.items.filter((other) => ["task", "dataset", "split", "variant", "images"].every((name) => other[name] === item[name]));
+  const metrics = table({ name: `compare-${item.task}`, caption: `${a} (A) and ${b} (B) on ${words(item.task)}: every metric`, rows: others, chosen: dim, state: "sort-m", columns: [
+    { key: "metric", label: "Metric", sticky: true, heading: true, sort: (row) => row.metric, cell: (row) => h("span", {}, foreign(metricLabel(row)), row.headline ? h("span", { class: "badge" }, "headline") : null, h("span", { class: "under" }, foreign(words(row.profile)))), text: (row) => `${row.profile} ${row.metric}`, csv: (row) => ({ profile: row.profile, metric: row.metric }) },
+    ...differenceColumns(others, data)] });
+  return [h("div", { class: "tablehead tight" }, metrics.exports()), metrics.node];
 }
 
 // --- the cases where they differ ------------------------------------------------------------------------------------
@@ -137,7 +162,7 @@ export function flipLink(item, models, sample, side) {
 
 export const sides = (item, [a, b]) => [[a, "a"], [b, "b"]].map(([name, side]) => [side, name, (item.flips ?? []).filter((flip) => flip.better === name)]);
 
-async function flips(item, data) {
+function flips(item, data) {
   const found = sides(item, data.models);
   const total = found.reduce((sum, [, , list]) => sum + list.length, 0);
   const by = item.flips_by ? ` by ${words(item.flips_by)}` : "";
@@ -146,7 +171,7 @@ async function flips(item, data) {
       h("p", {}, h("a", { href: href({ page: "samples", ...placeOf(item), model: data.models[0], other: data.models[1], disagree: "models" }) }, "Samples on which the two models' answers differ")));
   }
   const first = found.flatMap(([side, , list]) => list.slice(0, 3).map((flip) => [side, flip]));
-  const cards = h("ul", { class: "cases", data: { rows: "" } }, await Promise.all(first.map(([side, flip]) => caseCard(item, data.models, side, flip))));
+  const cards = h("ul", { class: "cases", data: { rows: "" } }, first.map(([side, flip]) => caseCard(item, data.models, side, flip)));
   const lists = found.map(([side, name, list]) => {
     const other = data.models[side === "a" ? 1 : 0];
     const made = table({ name: `flips-${side}-${item.task}`, caption: `${name} right, ${other} wrong on ${words(item.task)}${by}`, rows: list, state: `sort-${side}`, empty: "None.", columns: flipColumns(item, data.models, side) });
@@ -155,25 +180,25 @@ async function flips(item, data) {
   return h("section", { id: "cases" }, h("div", { class: "tablehead" }, h("h2", {}, "Cases where they differ"), h("span", { class: "quiet" }, `${count(found[0][2].length)} only A right · ${count(found[1][2].length)} only B right${by}`)), cards, lists);
 }
 
-async function caseCard(item, models, side, flip) {
+/** One case as a card: its words at once, its picture and what was read of the answers as soon as they are there. */
+function caseCard(item, models, side, flip) {
+  const picture = h("div", { class: "mini none" });
+  const read = h("span", { class: "casetext" });
+  const anchor = h("a", { class: "open case", href: flipLink(item, models, flip.sample, side) }, picture, h("span", { class: "casetext" },
+    h("span", {}, ["a", "b"].map((each) => [h("span", { class: `side ${each}` }, each.toUpperCase()), h("span", { class: each === side ? "right" : "wrong" }, each === side ? "✓ right\u2003" : "✗ wrong\u2003")])),
+    h("span", { class: "question" }, foreign(brief(flip.question, 90))), h("span", { class: "quiet" }, "Reference: ", foreign(brief(flip.target, 50))), read));
+  fillCard(item, models, flip, { picture, read }).catch(() => picture.replaceChildren("no picture"));
+  return h("li", {}, anchor);
+}
+
+async function fillCard(item, models, flip, { picture, read }) {
   const place = placeOf(item);
-  let picture = null;
-  let legend = null;
-  let read = null;
-  try {
-    const found = await sampleOf(place, flip.sample);
-    const answers = models.map((name) => found.answers.find((each) => each.model === name && each.variant === item.variant && each.images === item.images) ?? found.answers.find((each) => each.model === name)).filter(Boolean);
-    picture = miniature(place, found.sample, answers);
-    read = answers.map((each) => [each.model, each.outcome === "answered" ? valueText(each.value) : each.outcome]);
-    const layers = layersOf(found.sample, answers);
-    legend = layers.length ? h("span", { class: "legend" }, layers.map((layer) => h("span", {}, swatch(layer.style), layer.reference ? "reference" : layer.name === models[0] ? "A" : "B"))) : null;
-  } catch { /* the list below still names the case */ }
-  return h("li", {}, h("a", { class: "open case", href: flipLink(item, models, flip.sample, side) }, picture,
-    h("span", { class: "casetext" },
-      h("span", {}, ["a", "b"].map((each) => [h("span", { class: `side ${each}` }, each.toUpperCase()), h("span", { class: each === side ? "right" : "wrong" }, each === side ? "✓ right\u2003" : "✗ wrong\u2003")])),
-      h("span", { class: "question" }, foreign(brief(flip.question, 90))),
-      h("span", { class: "quiet" }, "Reference: ", foreign(brief(flip.target, 50))),
-      read ? read.map(([name, text]) => h("span", { class: "quiet" }, `${name === models[0] ? "A" : "B"}: `, foreign(brief(text, 60)))) : null, legend)));
+  const found = await sampleOf(place, flip.sample);
+  const answers = models.map((name) => found.answers.find((each) => each.model === name && each.variant === item.variant && each.images === item.images) ?? found.answers.find((each) => each.model === name)).filter(Boolean);
+  const letter = (name) => (name === models[0] ? "A" : "B");
+  picture.replaceWith(miniature(place, found.sample, answers));
+  read.append(...answers.map((each) => h("span", { class: "quiet" }, `${letter(each.model)}: `, foreign(brief(each.outcome === "answered" ? valueText(each.value) : each.outcome, 60)))),
+    h("span", { class: "legend" }, layersOf(found.sample, answers).map((layer) => h("span", {}, swatch(layer.style), layer.reference ? "reference" : letter(layer.name)))));
 }
 
 function flipColumns(item, models, side) {

@@ -87,8 +87,10 @@ export const FLAGS = {
   refusal: ["refused", "The model refused to answer."],
   undertrained_3_epochs: ["3 epochs", "Trained for three epochs only, in the source's own words undertrained."],
   best_of: ["best of", "The best of several tries, not their mean."],
+  scorer_bugs: ["scorer bugs", "The scorer behind this number has known bugs; see the source's issues."],
+  no_published_number: ["no number", "The source names the model and gives no number."],
   censored: ["bound", "The source gives a bound, not a value."],
   below_majority: ["below majority", "Below what always giving the commonest answer scores."],
 };
 export const flagText = (flag) => FLAGS[flag]?.[1] ?? `Flag: ${flag}.`;
-export const flagMark = (flag) => FLAGS[flag]?.[0] ?? (flag.length > 24 ? `${flag.slice(0, 24)}…` : flag);
+export const flagMark = (flag) => FLAGS[flag]?.[0] ?? (flag.length > 24 ? `${flag.slice(0, 24)}…` : words(flag));

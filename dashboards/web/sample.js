@@ -66,7 +66,7 @@ async function neighbours(asked, data) {
   const here = asked.get("sample");
   const place = placeOf(Object.fromEntries(asked));
   if (asked.get("list") === "flips") {
-    const found = await api("compare", { a: asked.get("a"), b: asked.get("b"), task: place.task }).catch(() => null);
+    const found = await api("compare", { a: asked.get("a"), b: asked.get("b") }).catch(() => null);
     const item = found?.items.find((each) => each.headline && ["task", "dataset", "split", "variant", "images"].every((name) => !asked.get(name) || each[name] === asked.get(name)));
     const side = item && sides(item, found.models).find(([name]) => name === asked.get("side"));
     const list = side ? side[2].map((flip) => flip.sample) : [];

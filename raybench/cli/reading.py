@@ -39,6 +39,7 @@ def leaderboard(
     task: OneTask = None,
     format_: As = Format.table,
     reported: Annotated[bool, typer.Option("--reported", help="Show published numbers beside.")] = False,
+    plot: Annotated[str | None, typer.Option(help="Also draw it: FILE.svg, .png or .pdf.", metavar="FILE")] = None,
 ) -> None:
     """Rank models by their headline score, with intervals, tie groups and baselines."""
     from raybench.cli import render
@@ -46,11 +47,16 @@ def leaderboard(
     from raybench.store import Store
 
     store = Store(folder, must_exist=True)
+    found = boards(store, task, reported) if plot or format_ not in (Format.json, Format.csv) else []
+    if plot:
+        from raybench.leaderboard.plot import plot as plot_boards
+
+        plot_boards(found, plot)
     if format_ in (Format.json, Format.csv):
         rows = score_rows(store, task, reported)
         typer.echo(render.scores_json(rows) if format_ is Format.json else render.rows_csv(rows), nl=False)
     else:
-        typer.echo(render.boards(boards(store, task, reported), format_.value), nl=False)
+        typer.echo(render.boards(found, format_.value), nl=False)
 
 
 def compare(

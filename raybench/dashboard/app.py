@@ -26,9 +26,11 @@ from raybench.dashboard.folder import Folder, View
 from raybench.dashboard.policy import check_local
 from raybench.dashboard.security import Access, Guard
 from raybench.dashboard.words import without_paths
+from raybench.dashboard.worker import Answer, Worker
 from raybench.errors import DataError, PolicyError, RaybenchError, StoreError, nearest
+from raybench.schema import canonical_json
 
-__all__ = ["QUESTIONS", "Question", "create_app", "web_files"]
+__all__ = ["HEAVY", "QUESTIONS", "Question", "answer", "create_app", "web_files"]
 
 _MAX_VALUE = 1000
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -45,7 +47,7 @@ class Question:
         allowed: parameters it may be asked with; `needed`: those it cannot do without.
     """
 
-    answer: Callable[[Folder, View, Mapping[str, str]], Any]
+    answer: Answer
     allowed: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
 
@@ -77,8 +79,7 @@ def _pareto(_: Folder, view: View, asked: Mapping[str, str]) -> Any:
 def _compare(_: Folder, view: View, asked: Mapping[str, str]) -> Any:
     from raybench.dashboard.pairs import compare_document
 
-    key = ("compare", asked["a"], asked["b"], asked.get("task"))
-    return view.once(key, lambda: compare_document(view, asked))
+    return compare_document(view, asked)
 
 
 def _samples(_: Folder, view: View, asked: Mapping[str, str]) -> Any:
@@ -128,6 +129,8 @@ QUESTIONS: dict[str, Question] = {
     "run": Question(_run, ("run_id",), ("run_id",)),
     "judge": Question(_judge, ("judge",), ("judge",)),
 }
+#: What computes for seconds: kept for as long as the folder does not change, and asked of a worker if there is one.
+HEAVY = ("ranks", "compare")
 _IMAGE = Question(lambda *_: None, (*_PLACE, "sample", "n", "slice", "window", "thumb"), (*_PLACE, "sample"))
 
 
@@ -140,8 +143,23 @@ def web_files() -> dict[str, bytes]:
     return {item.name: item.read_bytes() for item in folder.iterdir() if Path(item.name).suffix in _TYPES}
 
 
-def create_app(folder: Folder, access: Access | None = None) -> Starlette:
+def answer(folder: Folder, view: View, name: str, asked: Mapping[str, str], worker: Worker | None = None) -> Any:
+    """Return the document that answers a question; what takes seconds is made once for each state of the folder."""
+    if name not in HEAVY:
+        return QUESTIONS[name].answer(folder, view, asked)
+    kept = {key: value for key, value in asked.items() if key != "reported"}
+
+    def make() -> Any:
+        return worker.ask(name, kept) if worker else QUESTIONS[name].answer(folder, view, kept)
+
+    return view.once((name, canonical_json(kept)), make)
+
+
+def create_app(folder: Folder, access: Access | None = None, worker: Worker | None = None) -> Starlette:
     """Return the ASGI application over a result folder.
+
+    Args:
+        worker: computes ranks and comparisons; without one they are computed here.
 
     Raises:
         StoreError: the page's files are missing.
@@ -163,12 +181,12 @@ def create_app(folder: Folder, access: Access | None = None) -> Starlette:
             return _error(404, f"no file {name!r} here")
         return _file(web[name], name, request.headers.get("if-none-match"))
 
-    def answer(request: Request) -> Response:
+    def document(request: Request) -> Response:
         name = request.path_params["name"]
         if name not in QUESTIONS:
             return _error(404, f"no question {name!r}{nearest(name, QUESTIONS)}; known: {', '.join(QUESTIONS)}")
         asked = _parameters(request, QUESTIONS[name])
-        return JSONResponse(_finite(QUESTIONS[name].answer(folder, view(), asked)))
+        return JSONResponse(_finite(answer(folder, view(), name, asked, worker)))
 
     def image(request: Request) -> Response:
         return _image(view(), _parameters(request, _IMAGE))
@@ -177,7 +195,7 @@ def create_app(folder: Folder, access: Access | None = None) -> Starlette:
         Route("/", _threaded(index, folder)),
         Route("/web/{name}", _threaded(static, folder)),
         Route("/api/image", _threaded(image, folder)),
-        Route("/api/{name}", _threaded(answer, folder)),
+        Route("/api/{name}", _threaded(document, folder)),
     ]
     middleware = [Middleware(Guard, access=access), Middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)]
     return Starlette(routes=routes, middleware=middleware, exception_handlers={404: _missing, 405: _missing})

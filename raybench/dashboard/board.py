@@ -111,7 +111,7 @@ def _single(view: View, board: Board, asked: Mapping[str, str]) -> Row:
     sample = {key: row for line in board.lines if line.kind != "reported" for key, row in line.scores.items()}
     columns = [metric_document(*column, row=sample.get(column)) for column in board.columns]
     lines = [_line(line, board) for line in board.lines]
-    ranks = _known_ranks(view, board, asked)
+    ranks = _known_ranks(view, asked)
     _fill(lines, ranks)
     return {
         "title": f"{board.task} on {board.dataset}/{board.split}", **_place(board), "slice": asked.get("slice", "all"),
@@ -171,31 +171,21 @@ def _notes(board: Board) -> list[str]:
 
 def ranks_document(view: View, asked: Mapping[str, str]) -> Row:
     """Return `/api/ranks`: rank ranges and speeds of the lines of `board_document` for the same question."""
-    chosen = {name: value for name, value in asked.items() if name != "reported"}
-    boards = find_boards(view, chosen)
-    done = [_ranks(view, board, chosen) for board in boards]
-    groups = {} if "task" in chosen else group_ranks(boards, done)
-    if "task" not in chosen:
-        view.once("group ranks", lambda: groups)
+    boards = find_boards(view, asked)
+    done = [_make_ranks(view, board, asked) for board in boards]
     return {
-        "ranks": {name: span for each in done for name, span in each["ranks"].items()}, "groups": groups,
+        "ranks": {name: span for each in done for name, span in each["ranks"].items()},
         "speed": {name: speed for each in done for name, speed in each["speed"].items()},
-    }  # fmt: skip
+        "groups": {} if "task" in asked else group_ranks(boards, done),
+    }
 
 
-def _ranks(view: View, board: Board, asked: Mapping[str, str]) -> Row:
-    found: Row = view.once(_ranks_key(board, asked), lambda: _make_ranks(view, board, asked))
-    return found
-
-
-def _ranks_key(board: Board, asked: Mapping[str, str]) -> tuple[str, ...]:
-    shown = asked.get("slice", "all"), asked.get("images", "")
-    return ("ranks", board.task, board.dataset, board.split, *board.metric, *shown)
-
-
-def _known_ranks(view: View, board: Board, asked: Mapping[str, str]) -> Row | None:
-    found: Row | None = view.peek(_ranks_key(board, asked))
-    return found
+def _known_ranks(view: View, asked: Mapping[str, str]) -> Row | None:
+    """The answer of `ranks_document` to this question, or to all tasks at once, if it has been asked."""
+    known: Row | None = view.peek(("ranks", canonical_json(dict(asked))))
+    if known is None and not set(asked) - {"task", "dataset", "split"}:
+        known = view.peek(("ranks", "{}"))
+    return known
 
 
 def _make_ranks(view: View, board: Board, asked: Mapping[str, str]) -> Row:
@@ -215,8 +205,8 @@ def _make_ranks(view: View, board: Board, asked: Mapping[str, str]) -> Row:
     if slice_ != "all" and metric.reduce is not None:
         return found
     cells = [(line_id(line), line.headline) for line in lines]
-    key = {"place": _place(board), "metric": board.metric, "slice": slice_, "lines": [name for name, _ in cells]}
-    found["pairs"] = kept_pairs(view, key, lambda: rank_pairs(view, cells, board.metric[0], metric, slice_))
+    query: Row = {"place": _place(board), "metric": board.metric, "slice": slice_, "lines": [name for name, _ in cells]}
+    found["pairs"] = kept_pairs(view, query, lambda: rank_pairs(view, cells, board.metric[0], metric, slice_))
     found["ranks"] = ranges([name for name, _ in cells], found["pairs"], metric.higher_is_better)
     return found
 
@@ -232,10 +222,8 @@ def _fill(lines: Sequence[Row], ranks: Row | None) -> None:
 
 
 def _overview(view: View, boards: Sequence[Board]) -> Row:
-    entries, pending = [], False
+    entries, ranks = [], _known_ranks(view, {})
     for board in boards:
-        ranks = _known_ranks(view, board, {})
-        pending = pending or ranks is None
         plugin = registry.load("tasks", board.task)
         systems = [line for line in board.lines if line.kind == "system"]
         lines = [_line(line, board) for line in board.lines]
@@ -248,8 +236,8 @@ def _overview(view: View, boards: Sequence[Board]) -> Row:
             "lines": [{name: line[name] for name in kept} for line in lines],
             "mde": board.mde, "mde_sentence": _mde_sentence(board),
         })  # fmt: skip
-    groups = group_documents(boards, entries, view.peek("group ranks") or {})
-    return {"title": "Leaderboard", "overview": entries, "groups": groups, "ranks_pending": pending}
+    groups = group_documents(boards, entries, ranks["groups"] if ranks else {})
+    return {"title": "Leaderboard", "overview": entries, "groups": groups, "ranks_pending": ranks is None}
 
 
 # --- score against speed ---------------------------------------------------------------------------------------------

@@ -28,14 +28,15 @@ class Hits:
 
     def sql(self, record: str = "r") -> tuple[str, list[str]]:
         """Return an SQL expression for the hit of a record (NULL where no metric counts it) and its parameters."""
-        cases, parameters = [], []
-        for metric in self.metrics:
-            cases.append(
-                f"WHEN TRY_CAST({record}.statistics ->> ? AS DOUBLE) > 0"
-                f" THEN coalesce(TRY_CAST({record}.statistics ->> ? AS DOUBLE), 0)"
-            )
-            parameters += [f'$."{self.profile}"."{name}"' for name in (metric.over, metric.hit or "")]
-        return f"CASE {' '.join(cases)} END", parameters
+        case = (
+            f" WHEN TRY_CAST({record}.statistics ->> ? AS DOUBLE) > 0"
+            f" THEN coalesce(TRY_CAST({record}.statistics ->> ? AS DOUBLE), 0)"
+        )
+        return f"CASE{case * len(self.metrics)} END", self.paths()
+
+    def paths(self) -> list[str]:
+        """Return the JSON paths of each metric's two columns."""
+        return [f'$."{self.profile}"."{name}"' for metric in self.metrics for name in (metric.over, metric.hit or "")]
 
     def of(self, statistics: dict[str, dict[str, float]]) -> float | None:
         """Return the hit of one record's statistics, or None where no metric counts it."""

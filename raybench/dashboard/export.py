@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
-from raybench.dashboard.app import QUESTIONS, web_files
+from raybench.dashboard.app import answer, web_files
 from raybench.dashboard.folder import Folder, View
 from raybench.dashboard.pictures import THUMB_PX, picture
 from raybench.dashboard.policy import check_local
@@ -53,7 +53,9 @@ class _Site:
     def ask(self, name: str, asked: Mapping[str, str]) -> Any:
         """Answer a question and keep the answer as a file; None, with a note, where it has none."""
         try:
-            document = QUESTIONS[name].answer(self.folder, self.view, asked)
+            if name == "board" and "task" in asked:
+                answer(self.folder, self.view, "ranks", asked)
+            document = answer(self.folder, self.view, name, asked)
         except RaybenchError as error:
             self.done.notes.append(
                 f"{name} {' '.join(asked.values())}: {error}".replace(self.folder.root, "the folder")
@@ -90,7 +92,7 @@ def export(root: str, out: str, max_samples: int = MAX_SAMPLES) -> Exported:
     meta = site.ask("meta", {})
     if not meta or not meta["tasks"]:
         raise StoreError(f"{root} has no scores yet: nothing to export; `raybench status` shows what is answered")
-    QUESTIONS["ranks"].answer(folder, view, {})
+    answer(folder, site.view, "ranks", {})
     site.ask("board", {})
     for task in meta["tasks"]:
         _write_task(site, task, max_samples)
@@ -114,7 +116,6 @@ def _write_task(site: _Site, task: Row, max_samples: int) -> None:
     if len(slices) > _MAX_SLICES:
         site.done.notes.append(f"{task['task']}: the first {_MAX_SLICES} of {len(slices)} slices")
     whole = {**place, "reported": "1"}
-    QUESTIONS["ranks"].answer(site.folder, site.view, place)
     board = site.ask("board", whole)
     for column in board["columns"] if board else ():
         if not column["profile"].startswith("judge "):
@@ -136,7 +137,7 @@ def _write_samples(site: _Site, place: dict[str, str], max_samples: int) -> None
     facets: Any = {}
     names: dict[str, None] = {}
     while len(names) <= max_samples:
-        page = QUESTIONS["samples"].answer(site.folder, site.view, asked)
+        page = answer(site.folder, site.view, "samples", asked)
         facets = page.get("facets", facets)
         rows += page["rows"]
         names |= dict.fromkeys(row["sample"] for row in page["rows"])
@@ -152,7 +153,7 @@ def _write_samples(site: _Site, place: dict[str, str], max_samples: int) -> None
 
 
 def _write_sample(site: _Site, asked: dict[str, str], kept: list[str]) -> dict[str, str]:
-    document = QUESTIONS["sample"].answer(site.folder, site.view, asked)
+    document = answer(site.folder, site.view, "sample", asked)
     for side in ("previous", "next"):  # neighbours that are not written are none
         if document[side] and document[side]["sample"] not in kept:
             document[side] = None

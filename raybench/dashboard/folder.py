@@ -28,7 +28,8 @@ __all__ = ["LIVE_RECORDS", "Folder", "View"]
 _FRESH_SECONDS = (2.0, 15.0)
 _MEMORY_MB = 128
 _THREADS = 2
-_READING = (duckdb.IOException, duckdb.InvalidInputException, duckdb.OutOfMemoryException)
+#: Errors of a query rather than of what it reads.
+_OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
 _ROW_TABLES = ("records", "samples", "responses", "verdicts", "attempts", "runs")
 
 #: Records of each cell's newest generation, without the deduplication that only wide reads need.
@@ -111,7 +112,7 @@ class View:
         cursor = self._connection("rows").cursor()
         try:
             return cursor.sql(sql, params=list(parameters)).to_arrow_table()
-        except _READING as error:
+        except duckdb.Error as error:
             raise _unreadable(error) from error
 
     @cached_property
@@ -122,7 +123,7 @@ class View:
     def _query(self, group: str, sql: str, parameters: Sequence[Any]) -> list[Row]:
         try:
             return list(stream(self._connection(group), sql, parameters))
-        except _READING as error:
+        except duckdb.Error as error:
             raise _unreadable(error) from error
 
     def _connection(self, group: str) -> duckdb.DuckDBPyConnection:
@@ -133,7 +134,7 @@ class View:
         tables = ("scores", "runs") if group == "scores" else (*_ROW_TABLES, "scores")
         try:
             connection = self._opened(tables)
-        except _READING:
+        except duckdb.Error:
             self._leave_out_damaged(tables)
             connection = self._opened(tables)
         if group == "scores":
@@ -176,7 +177,9 @@ class View:
         return True
 
 
-def _unreadable(error: duckdb.Error) -> StoreError:
+def _unreadable(error: duckdb.Error) -> Exception:
+    if isinstance(error, _OURS):
+        return error
     return StoreError(
         "a stored part cannot be read: if the folder is being copied or compacted, try again; else copy it again"
         f" ({type(error).__name__})"
@@ -224,6 +227,9 @@ class Folder:
             try:
                 parts[table] = self.store.parts(table)
             except ValueError:
-                parts[table] = []
-                problems.append(f"the newest {table}/snapshot-*.json is damaged: copy it again, or delete it")
+                names = self.store.files.names(table)
+                parts[table] = [name for name in names if name.endswith(".parquet")]
+                problems.append(
+                    f"the newest {table}/snapshot-*.json is damaged, so that rows may count twice: copy it again"
+                )
         return parts, problems

@@ -82,7 +82,7 @@ def _slices(view: View) -> dict[tuple[str, str, str], dict[str, list[str]]]:
     found: dict[tuple[str, str, str], dict[str, list[str]]] = {}
     sql = (
         "SELECT DISTINCT task, dataset, split, slice FROM raw_scores"
-        " WHERE kind = 'system' AND slice <> 'all' ORDER BY ALL"
+        " WHERE kind = 'system' AND slice <> 'all' AND slice NOT LIKE '%=*' ORDER BY ALL"
     )
     for row in view.scores(sql):
         name, _, value = row["slice"].partition("=")

@@ -39,7 +39,8 @@ def compare_document(view: View, asked: Mapping[str, str]) -> Row:
     """
     a, b, task = asked["a"], asked["b"], asked.get("task")
     cells = view.scores(
-        f"SELECT DISTINCT {', '.join(CELL)} FROM score WHERE kind = 'system' AND variant <> '*' ORDER BY ALL"
+        f"SELECT {', '.join(CELL)}, max(planned) AS planned FROM score WHERE kind = 'system' AND variant <> '*'"
+        " GROUP BY ALL ORDER BY ALL"
     )
     for word, name, known in (("model", a, _known(cells, "model")), ("model", b, _known(cells, "model")),
                               ("task", task, _known(cells, "task"))):  # fmt: skip
@@ -67,39 +68,46 @@ def _items(view: View, a: Row, b: Row, whole: bool) -> list[Row]:
     """The metrics of one pair of cells; the headline first."""
     headline = headline_of(view, *(a[name] for name in _PLACE))
     names = [headline[0], *(name for name in registry.load("tasks", a["task"]).profiles if name != headline[0])]
+    metrics = [
+        (name, metric) for name in (names if whole else names[:1])
+        for metric in registry.load("metrics", name).metrics if whole or metric.name == headline[1]
+    ]  # fmt: skip
+    metrics.sort(key=lambda each: (each[0], each[1].name) != headline)
+    means = [(name, metric) for name, metric in metrics if metric.hit is not None and metric.reduce is None]
+    flips = hits_of(headline)
+    wanted = [Hits(name, (metric,), metric.binary) for name, metric in means] + ([flips] if flips else [])
+    sides = cell_columns(view, (a, b), wanted, slices=True) if wanted else []
     out = []
-    for profile in names if whole else names[:1]:
-        metrics = registry.load("metrics", profile).metrics
-        chosen = [metric for metric in metrics if whole or metric.name == headline[1]]
-        for metric in sorted(chosen, key=lambda metric: (profile, metric.name) != headline):
-            item = _item(view, (a, b), profile, metric, (profile, metric.name) == headline)
-            if item is not None:
-                out.append(item)
-                if item["headline"]:
-                    _add_flips(view, (a, b), item, hits_of(headline), FLIPS[not whole])
+    for name, metric in metrics:
+        is_head = (name, metric.name) == headline
+        if (name, metric) in means:
+            found = _of_hits(sides, means.index((name, metric)), is_head)
+        else:
+            found = _reduced(view, (a, b), name, metric)
+        if found is not None:
+            out.append({**_named(a, name, metric), "headline": is_head, "slices": [], "flips": [], **found})
+            if is_head and flips is not None:
+                out[-1] |= _flips(view, (a, b), [side.counted(len(means)) for side in sides], flips, FLIPS[not whole])
     return out
 
 
-def _item(view: View, cells: tuple[Row, Row], profile: str, metric: MetricDef, headline: bool) -> Row | None:
-    a, _ = cells
-    common = {
-        **{name: a[name] for name in _SHARED}, "profile": profile, "metric": metric.name, "label": metric.name,
-        "headline": headline, "unit": metric.unit, "higher_is_better": metric.higher_is_better,
-        "slices": [], "flips": [],
+def _named(cell: Row, profile: str, metric: MetricDef) -> Row:
+    return {
+        **{name: cell[name] for name in _SHARED}, "profile": profile, "metric": metric.name, "label": metric.name,
+        "unit": metric.unit, "higher_is_better": metric.higher_is_better,
     }  # fmt: skip
-    if metric.hit is None or metric.reduce is not None:
-        found = _reduced(view, cells, profile, metric)
-        return None if found is None else {**common, **found}
-    over_hit = Hits(profile, (metric,), metric.binary).sql()
-    sides = [cell_columns(view, cell, over_hit, slices=headline) for cell in cells]
-    in_a, in_b = paired_columns(sides[0], sides[1])
+
+
+def _of_hits(sides: Sequence[Columns], metric: int, headline: bool) -> Row | None:
+    """A metric that is a mean of hits, and the same in each slice for the headline."""
+    a, b = (side.counted(metric) for side in sides)
+    in_a, in_b = paired_columns(a, b)
     if not len(in_a):
         return None
-    hits = sides[0].hits[in_a], sides[1].hits[in_b]
-    clusters = sides[0].clusters[in_a]
-    only = len(np.union1d(sides[0].names, sides[1].names)) - len(in_a)
-    rows = _slice_rows(sides[0].slices[in_a], hits, clusters) if headline else []
-    return {**common, **_difference(*hits, clusters), "only": only, "slices": rows}
+    hits, clusters = (a.hits[0][in_a], b.hits[0][in_b]), a.clusters[in_a]
+    only = len(np.union1d(a.names, b.names)) - len(in_a)
+    rows = _slice_rows(a.slices[in_a], hits, clusters) if headline else []
+    return {**_difference(*hits, clusters), "only": only, "slices": rows}
 
 
 def _difference(a: Array, b: Array, clusters: Array) -> Row:
@@ -165,25 +173,21 @@ def _graded(view: View, cell: Row, profile: str) -> Graded:
 # --- the cases in which they differ ----------------------------------------------------------------------------------
 
 
-def _add_flips(view: View, cells: tuple[Row, Row], item: Row, hits: Hits | None, limit: int) -> None:
-    if hits is None:
-        return
-    sides = [cell_columns(view, cell, hits.sql()) for cell in cells]
+def _flips(view: View, cells: tuple[Row, Row], sides: Sequence[Columns], hits: Hits, limit: int) -> Row:
     in_a, in_b = paired_columns(sides[0], sides[1])
-    difference = sides[0].hits[in_a] - sides[1].hits[in_b]
+    difference = sides[0].hits[0][in_a] - sides[1].hits[0][in_b]
     if not hits.metrics[0].higher_is_better:
         difference = -difference
-    if hits.by:
-        item["flips_by"] = hits.by
     names = {int(name): float(size) for name, size in _largest(difference, sides[0], in_a, limit)}
     texts = [_texts(view, cell, list(names)) for cell in cells]
     flips = [
-        {**texts[0][name], "text_a": texts[0][name]["text"], "text_b": texts[1][name]["text"], "size": abs(size),
+        {**{key: texts[0][name][key] for key in ("sample", "turn", "question", "target")},
+         "text_a": texts[0][name]["text"], "text_b": texts[1][name]["text"], "size": abs(size),
          "better": cells[0]["model"] if size > 0 else cells[1]["model"]}
         for name, size in names.items() if name in texts[0] and name in texts[1]
     ]  # fmt: skip
     flips.sort(key=lambda flip: (-flip["size"], flip["sample"]))
-    item["flips"] = [{name: value for name, value in flip.items() if name not in ("name", "text")} for flip in flips]
+    return {"flips": flips, **({"flips_by": hits.by} if hits.by else {})}
 
 
 def _largest(difference: Array, side: Columns, places: Array, limit: int) -> list[tuple[Any, Any]]:

@@ -77,7 +77,8 @@ def picture(ref: Row, thumb_px: int = 0) -> tuple[bytes, str]:
 def describe(ref: Row, n: int, size: list[int] | None) -> Row:
     """Return what the viewer needs of image `n`: its size, how many slices, and the window it starts with."""
     width, height = size or (None, None)
-    found = {"n": n, "width_px": width, "height_px": height, "slices": 1, "slice": 0, "window": None, "range": None}
+    found: Row = {"n": n, "width_px": width, "height_px": height, "slices": 1, "slice": 0}
+    found |= {"window": None, "range": None}
     if _kind(str(ref["uri"])) != "picture":
         found |= _header(str(ref["uri"]), ref.get("plane") or "axial")
         chosen = ref.get("slice") if found["slices"] == found.get("depth") else ref.get("frame")

@@ -21,6 +21,7 @@ from raybench.dashboard.correct import Hits
 from raybench.dashboard.folder import LIVE_RECORDS, View
 from raybench.interfaces import Array, MetricDef
 from raybench.schema import CELL, Row, canonical_json, digest
+from raybench.store import quoted
 
 __all__ = [
     "ALPHA",
@@ -37,23 +38,30 @@ __all__ = [
 ]  # fmt: skip
 
 ALPHA = 0.05
+_ROWS_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
 class Columns:
-    """One cell's hits under one metric, one entry a sample, sorted by name.
+    """One cell's hits under some metrics, one entry a sample, sorted by name.
 
     Attributes:
         names, contents, clusters: 64-bit hashes of what is scored, of its content and of its cluster.
-        hits: mean over repeats.
+        hits: for each metric the mean over repeats, NaN where it does not count the sample.
         slices: JSON text of the sample's slices; empty where not asked for.
     """
 
     names: Array
     contents: Array
     clusters: Array
-    hits: Array
+    hits: tuple[Array, ...]
     slices: Array
+
+    def counted(self, metric: int) -> Columns:
+        """Return the samples that a metric counts, with its hits alone."""
+        kept = np.isfinite(self.hits[metric])
+        slices = self.slices[kept] if len(self.slices) else self.slices
+        return Columns(self.names[kept], self.contents[kept], self.clusters[kept], (self.hits[metric][kept],), slices)
 
 
 @dataclass(frozen=True)
@@ -74,30 +82,57 @@ def where_cell(cell: Row) -> tuple[str, list[str]]:
 
 
 def cell_columns(
-    view: View, cell: Row, over_hit: tuple[str, list[str]], slice_: str = "all", slices: bool = False
-) -> Columns:
-    """Read one cell's hits.
+    view: View, cells: Sequence[Row], wanted: Sequence[Hits], slice_: str = "all", slices: bool = False
+) -> list[Columns]:
+    """Read some cells' hits under some metrics; each part is opened once for a hundred thousand rows.
 
     Args:
-        over_hit: SQL expression of a record's hit and its parameters, as `Hits.sql` returns them.
         slice_: "all" or "name=value".
         slices: read each sample's slices too.
     """
-    expression, parameters = over_hit
-    where, values = where_cell(cell)
+    size = max(1, _ROWS_AT_ONCE // max([1, *(cell.get("planned") or _ROWS_AT_ONCE for cell in cells)]))
+    out = []
+    for start in range(0, len(cells), size):
+        chunk = cells[start : start + size]
+        found = view.numbers(*_columns_query(chunk, wanted, slice_, slices))
+        places = found["place"].to_numpy()
+        for i in range(len(chunk)):
+            rows = found.filter(places == i).sort_by("name")
+            texts = rows["slices"].to_numpy() if slices else np.empty(0, dtype=object)
+            hits = tuple(rows[f"hit_{k}"].to_numpy().astype(float) for k in range(len(wanted)))
+            names, contents, clusters = (rows[name].to_numpy() for name in ("name", "content", "cluster"))
+            out.append(Columns(names, contents, clusters, hits, texts))
+    return out
+
+
+def _columns_query(cells: Sequence[Row], wanted: Sequence[Hits], slice_: str, slices: bool) -> tuple[str, list[Any]]:
+    conditions, parameters, places = [], list[Any](), []
+    for i, cell in enumerate(cells):
+        where, values = where_cell(cell)
+        conditions.append(where)
+        places.append(f"WHEN {where} THEN {i}")
+        parameters += values
+    parameters += parameters
     if slice_ != "all":
         name, _, value = slice_.partition("=")
-        where += " AND r.slices ->> ? = ?"
-        values += [f'$."{name}"', value]
+        parameters += [f'$."{name}"', value]
+    paths = [path for hits in wanted for path in hits.paths()]
+    cases, at = [], 1
+    for k, hits in enumerate(wanted):
+        whens = ""
+        for _ in hits.metrics:
+            whens += f" WHEN TRY_CAST(v[{at}] AS DOUBLE) > 0 THEN coalesce(TRY_CAST(v[{at + 1}] AS DOUBLE), 0)"
+            at += 2
+        cases.append(f"avg(CASE{whens} END) AS hit_{k}")
     sql = (
-        "SELECT name, any_value(content) AS content, any_value(cluster) AS cluster, avg(hit) AS hit,"
-        f" {'any_value(slices)' if slices else 'NULL::VARCHAR'} AS slices FROM ("
-        f"SELECT hash(r.sample, r.turn) AS name, hash(r.sample_hash) AS content, hash(r.cluster) AS cluster,"
-        f" {expression} AS hit, r.slices FROM {LIVE_RECORDS} WHERE {where} AND r.outcome <> 'failed'"
-        ") WHERE hit IS NOT NULL GROUP BY name ORDER BY name"
+        "SELECT place, name, any_value(content) AS content, any_value(cluster) AS cluster,"
+        f" {'any_value(slices)' if slices else 'NULL'} AS slices, {', '.join(cases)} FROM ("
+        f"SELECT CASE {' '.join(places)} END AS place, hash(r.sample, r.turn) AS name, hash(r.sample_hash) AS content,"
+        f" hash(r.cluster) AS cluster, r.slices, json_extract_string(r.statistics, [{', '.join(map(quoted, paths))}])"
+        f" AS v FROM {LIVE_RECORDS} WHERE ({' OR '.join(f'({each})' for each in conditions)})"
+        f" AND r.outcome <> 'failed'{' AND r.slices ->> ? = ?' if slice_ != 'all' else ''}) GROUP BY place, name"
     )
-    found = view.numbers(sql, [*parameters, *values])
-    return Columns(*(found[name].to_numpy() for name in ("name", "content", "cluster", "hit", "slices")))
+    return sql, parameters
 
 
 def paired_columns(a: Columns, b: Columns) -> tuple[Array, Array]:
@@ -113,7 +148,7 @@ def _test(a: Columns, b: Columns) -> Pair:
     in_a, in_b = paired_columns(a, b)
     if not len(in_a):
         return Pair(0.0, math.nan, None)
-    difference = a.hits[in_a] - b.hits[in_b]
+    difference = a.hits[0][in_a] - b.hits[0][in_b]
     _, codes = np.unique(a.clusters[in_a], return_inverse=True)
     k, n = int(codes.max()) + 1, len(codes)
     sums, sizes = np.bincount(codes, difference), np.bincount(codes)
@@ -128,8 +163,8 @@ def rank_pairs(view: View, cells: Sequence[tuple[str, Row]], profile: str, metri
     """Return a paired test for every two of the named cells, by their names."""
     if metric.hit is None or metric.reduce is not None:
         return _reduced_pairs(view, cells, profile, metric)
-    over_hit = Hits(profile, (metric,), metric.binary).sql()
-    columns = {name: cell_columns(view, cell, over_hit, slice_) for name, cell in cells}
+    found = cell_columns(view, [cell for _, cell in cells], [Hits(profile, (metric,), metric.binary)], slice_)
+    columns = {name: each.counted(0) for (name, _), each in zip(cells, found, strict=True)}
     return {(a, b): _test(columns[a], columns[b]) for (a, _), (b, _) in combinations(cells, 2)}
 
 
@@ -186,7 +221,8 @@ def kept_pairs(view: View, key: Row, make: Any) -> Pairs:
 
 def cell_speed(view: View) -> dict[str, Row]:
     """Return, for each cell as "task dataset ...", rows a second of one busy replica and mean tokens written."""
-    return view.once("speed", lambda: _cell_speed(view))
+    found: dict[str, Row] = view.once("speed", lambda: _cell_speed(view))
+    return found
 
 
 def _cell_speed(view: View) -> dict[str, Row]:

@@ -253,7 +253,7 @@ def _facets(view: View, place: list[str], asked: Mapping[str, str]) -> Row:
     counts = view.once(("facets", *place, asked.get("model")), lambda: view.rows(sql, chosen.parameters))
     slices = view.scores(
         "SELECT slice AS value, max(planned) AS n FROM raw_scores WHERE task = ? AND dataset = ? AND split = ?"
-        " AND kind = 'system' AND slice <> 'all' GROUP BY ALL ORDER BY 1",
+        " AND kind = 'system' AND slice <> 'all' AND slice NOT LIKE '%=*' GROUP BY ALL ORDER BY 1",
         place,
     )
     return {

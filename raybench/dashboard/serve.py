@@ -9,10 +9,11 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 
-from raybench.dashboard.app import QUESTIONS, create_app
+from raybench.dashboard.app import HEAVY, QUESTIONS, create_app
 from raybench.dashboard.folder import Folder
 from raybench.dashboard.policy import check_local
 from raybench.dashboard.security import Access
+from raybench.dashboard.worker import Worker
 from raybench.errors import RaybenchError, SpecError
 
 __all__ = ["PORT", "serve"]
@@ -40,14 +41,18 @@ def serve(root: str, port: int, access: Access) -> None:
     if not access.is_local:
         check_local(folder.view(), False, f"to others at {access.host}")
     listening = _listen(access.host, port)
+    worker = Worker(root, {name: QUESTIONS[name].answer for name in HEAVY})
     settings = uvicorn.Config(
-        create_app(folder, access), log_level="warning", access_log=False, server_header=False, lifespan="off",
+        create_app(folder, access, worker), log_level="warning", access_log=False, server_header=False, lifespan="off",
         ws="none", timeout_graceful_shutdown=1,
     )  # fmt: skip
     threading.Thread(target=_warm, args=(folder,), daemon=True).start()
     _announce(root, access, listening.getsockname()[1])
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(settings).run(sockets=[listening])
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(settings).run(sockets=[listening])
+    finally:
+        worker.close()
 
 
 #: The token that is made anew.

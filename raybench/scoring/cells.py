@@ -21,7 +21,7 @@ from raybench.interfaces import Array, MetricDef, Statistics, Task
 from raybench.metrics.contract import is_constant
 from raybench.schema import CELL, Row, Score
 from raybench.scoring.baselines import baseline_records
-from raybench.scoring.columns import Cell, View, append, stacked, views
+from raybench.scoring.columns import Cell, View, append, views
 from raybench.scoring.facts import facts_of, write_facts
 from raybench.scoring.gaps import GAP, gaps
 from raybench.scoring.grading import CONTRACT, grade, profiles_of
@@ -129,9 +129,9 @@ def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) 
             continue
         common = _common(task, view)
         for profile in profiles_of(task):
-            columns = stacked(cell.statistics.get(profile.name, []), view.scored())
+            columns = cell.columns(profile.name, view.scored())
             scores += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
-        failed = np.asarray([outcome == "failed" for outcome in cell.outcomes], dtype=float)[view.rows]
+        failed = cell.failed[view.rows].astype(float)
         columns = {"row": np.ones(len(failed)), "failed": failed}
         scores += _metric_scores((_FAILED_RATE,), columns, view, {**common, "profile": CONTRACT}, task, view.rows)
         for judge in judged:
@@ -189,8 +189,7 @@ def _metric_scores(
 ) -> list[Score]:
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
-    samples = Samples.of([view.cell.samples[i] for i in chosen])
-    clusters = np.asarray([view.cell.clusters[i] for i in chosen], dtype=object).astype(str)
+    samples, clusters = Samples.of(view.cell.sample_codes[chosen]), view.cell.cluster_codes[chosen]
     always = ("self check",) if task.self_check else ()
     known = [metric for metric in metrics if metric.over in columns]
     scores = []
@@ -215,7 +214,7 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> l
     nulls = int(columns["null"].sum())
     keys = {"judge": judge.judge, "protocol": judge.protocol, "profile": "judge", "null_verdicts": nulls}
     scores = _metric_scores(judge.metrics, columns, view, {**common, **keys}, task)
-    samples = Samples.of([view.cell.samples[i] for i in scored])
+    samples = Samples.of(view.cell.sample_codes[scored])
     out = []
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
@@ -257,7 +256,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
     view = View(whole, np.arange(len(whole.samples)), "all")
     common, scores = _common(task, view), []
     for profile in profiles_of(task):
-        columns = stacked(whole.statistics.get(profile.name, []), view.scored())
+        columns = whole.columns(profile.name, view.scored())
         for score in _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task):
             metric = next(metric for metric in profile.metrics if metric.name == score.metric)
             each = [_point(metric, cell, profile.name) for cell in cells]
@@ -269,7 +268,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
 
 def _point(metric: MetricDef, cell: Cell, profile: str) -> float | None:
     view = View(cell, np.arange(len(cell.samples)), "all")
-    columns = stacked(cell.statistics.get(profile, []), view.scored())
+    columns = cell.columns(profile, view.scored())
     if metric.over not in columns or not columns[metric.over].sum():
         return None
     return float(metric.values(columns, np.ones((1, len(view.scored()))))[0])
@@ -306,7 +305,7 @@ def _baselines(connection: duckdb.DuckDBPyConnection, scores: Sequence[Row], tas
                 written.add(slice_key)
                 found: list[Score] = []
                 for profile in profiles[:-1]:
-                    columns = stacked(cell.statistics.get(profile.name, []), view.scored())
+                    columns = cell.columns(profile.name, view.scored())
                     found += _metric_scores(profile.metrics, columns, view, {**common, "profile": profile.name}, task)
                 flags = (("partial",) if partial else ()) + (("human",) if name.endswith("(human)") else ())
                 out += [replace(each, flags=(*each.flags, *flags)) for each in found]

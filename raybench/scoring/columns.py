@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ _MAX_SLICE_VALUES = 100
 
 @dataclass
 class Cell:
-    """One cell's rows as columns: what its scores are made of.
+    """One cell's rows as columns: what its scores are made of. Arrays are made once, when all rows are there.
 
     Attributes:
         keys: the cell columns.
@@ -41,6 +42,34 @@ class Cell:
     slices: list[dict[str, str]] = field(default_factory=list)
     statistics: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     records: list[Row] = field(default_factory=list)
+    _stacked: dict[str, dict[str, Array]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def failed(self) -> Array:
+        """(n,) whether each row failed."""
+        return np.asarray([outcome == "failed" for outcome in self.outcomes], dtype=bool)
+
+    @cached_property
+    def sample_codes(self) -> Array:
+        """(n,) numbers in the order of the samples' names."""
+        return _codes(self.samples)
+
+    @cached_property
+    def cluster_codes(self) -> Array:
+        """(n,) numbers in the order of the clusters' names."""
+        return _codes(self.clusters)
+
+    def columns(self, profile: str, rows: Array) -> dict[str, Array]:
+        """Return a profile's statistics of some rows, as `stacked` does of all."""
+        if profile not in self._stacked:
+            entries = self.statistics.get(profile, [])
+            self._stacked[profile] = stacked([*entries, *[{}] * (len(self.samples) - len(entries))])
+        return {name: column[rows] for name, column in self._stacked[profile].items()}
+
+
+def _codes(names: Sequence[str]) -> Array:
+    ranks = {name: rank for rank, name in enumerate(sorted(set(names)))}
+    return np.asarray([ranks[name] for name in names], dtype=int)
 
 
 def scored_name(record: Row) -> str:
@@ -86,18 +115,17 @@ class View:
 
     def scored(self) -> Array:
         """Indices of the rows that are not failed."""
-        return np.asarray([i for i in self.rows if self.cell.outcomes[i] != "failed"], dtype=int)
+        return np.asarray(self.rows[~self.cell.failed[self.rows]])
 
     def sample_set(self) -> str:
         pairs = sorted({(self.cell.samples[i], self.cell.hashes[i]) for i in self.scored()})
         return digest([list(pair) for pair in pairs], 12)
 
 
-def stacked(entries: Sequence[Mapping[str, Any]], rows: Array | None = None) -> dict[str, Array]:
-    """Return the statistics of some rows (default all) as columns; what a row lacks is 0, or empty among lists."""
-    chosen = entries if rows is None else [entries[i] for i in rows]
+def stacked(entries: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """Return the statistics of rows as columns; what a row lacks is 0, or empty among lists."""
     names = sorted({name for entry in entries for name in entry})
-    return {name: _column([entry.get(name) for entry in chosen]) for name in names}
+    return {name: _column([entry.get(name) for entry in entries]) for name in names}
 
 
 def _column(values: Sequence[Any]) -> Array:

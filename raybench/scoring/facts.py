@@ -14,7 +14,7 @@ import numpy as np
 
 from raybench.interfaces import Profile, Task
 from raybench.schema import CELL, Row, canonical_json
-from raybench.scoring.columns import Cell, View, stacked
+from raybench.scoring.columns import Cell, View
 from raybench.scoring.grading import profiles_of
 from raybench.store import Store, now, stream
 
@@ -26,7 +26,7 @@ def facts_of(task: Task, cell: Cell) -> Iterator[Row]:
     rows = View(cell, np.arange(len(cell.samples)), "all").scored()
     for profile in profiles_of(task) if len(rows) else ():
         if type(profile).facts is not Profile.facts:
-            found = dict(profile.facts(stacked(cell.statistics.get(profile.name, []), rows)))
+            found = dict(profile.facts(cell.columns(profile.name, rows)))
             if found:
                 yield {**cell.keys, "profile": profile.name, "facts": found}
 

@@ -15,10 +15,10 @@ from functools import partial
 import numpy as np
 
 from raybench.interfaces import Array, MetricDef, Statistics
-from raybench.scoring.columns import Cell, View, stacked
+from raybench.scoring.columns import Cell, View
 from raybench.scoring.samples import Samples
 from raybench.stats.groups import GroupGap, worst_group_gap
-from raybench.stats.intervals import DRAWS, FEW_CLUSTERS, Interval, cluster_codes
+from raybench.stats.intervals import DRAWS, FEW_CLUSTERS, Interval
 
 __all__ = ["GAP", "Gap", "gaps"]
 
@@ -54,8 +54,8 @@ def gaps(cell: Cell, profile: str, metric: MetricDef) -> list[Gap]:
     marked = {name: groups for name in named if (groups := _groups(cell, name, rows)) is not None}
     if not marked:
         return []
-    columns = stacked(cell.statistics.get(profile, []), rows)
-    samples, clusters = (cluster_codes([names[i] for i in rows])[0] for names in (cell.samples, cell.clusters))
+    columns = cell.columns(profile, rows)
+    samples, clusters = cell.sample_codes[rows], cell.cluster_codes[rows]
     out = []
     for name, groups in marked.items():
         found = _gap(_Table(metric, columns, groups, clusters), samples) if metric.over in columns else None
@@ -121,8 +121,9 @@ def _summed(table: _Table, names: Array) -> _Table:
     marks = np.unique(groups, return_inverse=True)[1].reshape(-1)
     pairs, first, inverse = np.unique(clusters * (marks.max() + 1) + marks, return_index=True, return_inverse=True)
     inverse = inverse.reshape(-1)
-    sums = {name: np.bincount(inverse, column, minlength=len(pairs)) for name, column in plain.items()}
-    return _Table(metric, sums, groups[first], clusters[first])
+    order = np.argsort(first)
+    sums = {name: np.bincount(inverse, column, minlength=len(pairs))[order] for name, column in plain.items()}
+    return _Table(metric, sums, groups[first[order]], clusters[first[order]])
 
 
 def _ratio(statistics: Statistics, weights: Array, over: str, hit: str) -> Array:

@@ -21,10 +21,9 @@ class Samples:
     inverse: Array
 
     @classmethod
-    def of(cls, samples: Sequence[str] | Array) -> Samples:
-        """Return the samples of rows, named (n,) by text or by number."""
-        names = samples if isinstance(samples, np.ndarray) else np.asarray(samples, dtype=object).astype(str)
-        _, first, inverse = np.unique(names, return_index=True, return_inverse=True)
+    def of(cls, samples: Array) -> Samples:
+        """Return the samples of rows, each named by a number (n,)."""
+        _, first, inverse = np.unique(samples, return_index=True, return_inverse=True)
         return cls(first, inverse.reshape(-1))
 
     def mean(self, values: Array, over: Array) -> Array:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from PIL import Image
 
 from raybench.cli import app, main
 
@@ -205,6 +206,23 @@ class TestRun:
         assert "1 answered and 0 judged by this run" in stderr
         code, _, stderr = cli("run", _spec(tmp_path, tasks=tasks), "--dry-run")
         assert (code, "6 rows, 0 to answer" in stderr) == (0, True)
+
+
+def test_boxes_says_what_each_convention_would_read(cli: Cli, answers: Make, tmp_path: Path) -> None:
+    Image.new("L", (100, 50)).save(tmp_path / "a.png")
+    box = {"bbox": [10, 10, 40, 40], "label": "nodule"}
+    data = answers({"id": 1, "image": "a.png", "boxes": [box]}, name="boxes.jsonl")
+    given = answers({"id": 1, "text": json.dumps([{"bbox_2d": [0.1, 0.2, 0.4, 0.8], "label": "nodule"}])})
+    out = tmp_path / "out"
+    code, _, stderr = cli("import", given, "--task", "detection", "--data", data, "--model", "m", "-o", out)
+    assert code == 0, stderr
+    code, stdout, _ = cli("boxes", out, "--task", "detection", "--model", "m")
+    assert code == 0
+    declared = next(line for line in stdout.splitlines() if "(declared)" in line)
+    assert declared.split() == ["xyxy-norm", "(declared)", "1", "1", "100.0", "100.0"]
+    assert "scoring never chooses a reading by the truth" in stdout
+    assert "tie_range" in cli("status", out, "--facts")[1]
+    _refused(cli("boxes", out, "--task", "detection", "--model", "n"), "no answers of detection / n")
 
 
 def test_every_command_has_help(cli: Cli) -> None:

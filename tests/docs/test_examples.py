@@ -202,7 +202,7 @@ def built(sides: None, tmp_path: Path) -> spec.RunSpec:
 
 def test_extending_lists_what_a_task_and_a_profile_may_say() -> None:
     text = page("extending.md")
-    required = {"prompts", "profiles", "headline", "Options", "samples", "parse"}
+    required = {"name", "prompts", "profiles", "headline", "Options", "samples", "parse"}
     for interface in (Task, Profile):
         names = {name for name in (*vars(interface), *interface.__annotations__) if not name.startswith("_")}
         shown = {name for name in names if re.search(rf"`{name}[`(=]|\b{name}: ClassVar|def {name}\(", text)}
