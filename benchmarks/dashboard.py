@@ -10,6 +10,7 @@ machine: processor seconds are printed beside, since they say the same on a busy
 
 from __future__ import annotations
 
+import atexit
 import json
 import random
 import re
@@ -52,7 +53,8 @@ class Server:
     def __init__(self, folder: str) -> None:
         self.began = time.monotonic()
         command = [sys.executable, "-m", "raybench.cli", "dashboard", folder, "--port", "0"]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         assert self.process.stderr is not None
         said = self.process.stderr.readline()
         self.url = re.search(r"http://\S+/", said)[0]  # type: ignore[index]

@@ -176,6 +176,7 @@ def save(model: Any, processor: Any, folder: Path) -> None:
     weights = folder / "model.safetensors"
     halves = {name: tensor.to(torch.float16) for name, tensor in load_file(weights).items()}
     save_file(halves, weights, metadata={"format": "pt"})
+    weights.chmod(0o644)  # safetensors writes for the owner alone
     config = folder / "config.json"
     settings = json.loads(config.read_text(encoding="utf-8"))
     # "dtype: auto" follows this field, not the file: float32 is exact and quicker on CPUs.

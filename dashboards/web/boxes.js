@@ -15,8 +15,8 @@ const MOST = 16;
 /** Layers of boxes: the reference and each answer that holds some. [{name, boxes, style, reference}]. */
 export function layersOf(sample, answers) {
   const layers = sample.boxes?.length ? [{ name: "Reference", boxes: sample.boxes, style: REFERENCE, reference: true }] : [];
-  answers.filter((each) => isBoxes(each.value) && each.value.length).forEach((each, i) => {
-    layers.push({ name: each.name ?? each.model, boxes: each.value, style: PREDICTED[i % PREDICTED.length], reference: false });
+  answers.forEach((each, i) => {  // a model keeps its line from case to case, whether or not others found something
+    if (isBoxes(each.value) && each.value.length) layers.push({ name: each.name ?? each.model, boxes: each.value, style: PREDICTED[i % PREDICTED.length], reference: false });
   });
   return layers;
 }
@@ -25,13 +25,16 @@ export function layersOf(sample, answers) {
 export const swatch = ({ colour, dash }) => s("svg", { class: "swatch", width: 30, height: 12, viewBox: "0 0 30 12", "aria-hidden": "true" },
   s("path", { d: "M2 6h26", stroke: "#000", "stroke-width": 5 }), s("path", { d: "M2 6h26", stroke: colour, "stroke-width": 2.5, "stroke-dasharray": dash }));
 
-/** Draw layers into an SVG whose user units are the image's pixels; `scale` is screen pixels a unit. */
+/**
+ * Draw layers into an SVG whose user units are the image's pixels; `scale` is screen pixels a unit.
+ * The halo of a dashed box has gaps too: the reference shows through where both lie on one another.
+ */
 function draw(overlay, layers, { width, height }, scale, labels = true) {
   const predicted = layers.filter((layer) => !layer.reference);
   const captions = s("g", { class: "captions" });
   const groups = layers.filter((layer) => !layer.off).map((layer) => s("g", { class: layer.reference ? "reference" : "predicted" }, layer.boxes.map((box) => {
     const at = { x: box.x0 * width, y: box.y0 * height, width: Math.max(0, (box.x1 - box.x0) * width), height: Math.max(0, (box.y1 - box.y0) * height), fill: "none", "vector-effect": "non-scaling-stroke" };
-    const parts = [s("rect", { ...at, stroke: "#000", "stroke-opacity": 0.85, "stroke-width": 5 }), s("rect", { ...at, stroke: layer.style.colour, "stroke-width": 2.25, "stroke-dasharray": layer.style.dash })];
+    const parts = [s("rect", { ...at, stroke: "#000", "stroke-opacity": 0.85, "stroke-width": 5, "stroke-dasharray": layer.style.dash }), s("rect", { ...at, stroke: layer.style.colour, "stroke-width": 2.25, "stroke-dasharray": layer.style.dash })];
     if (labels && (box.label || !layer.reference)) captions.append(caption(layer, box, at, { scale, width, height, line: Math.max(0, predicted.indexOf(layer)) }));
     return parts;
   })));

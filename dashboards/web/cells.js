@@ -28,7 +28,7 @@ export function scoreCell(score, { link = null, quietFlags = [], bare = false } 
   const flags = (score.flags ?? []).filter((flag) => flag !== "self check" && flag !== "few clusters" && !quietFlags.includes(flag));
   return h("span", { class: `score ${small ? "small" : ""}` },
     link ? h("a", { href: link, tip: scoreTip(score) }, text) : h("span", { data: { tip: scoreTip(score) } }, text),
-    small ? h("span", { class: "n" }, `n=${score.n}`) : null,
+    small && !bare ? h("span", { class: "n" }, `n=${score.n}`) : null,
     flags.map((flag) => flagBadge(flag)));
 }
 

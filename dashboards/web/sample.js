@@ -111,13 +111,18 @@ function card(answer, sample) {
       h("dt", {}, "Read as"), h("dd", {}, answer.outcome === "answered" ? reading(answer.value, sample) : h("span", { class: "quiet" }, "nothing"), answer.extractor ? h("span", { class: "quiet by" }, " by ", foreign(answer.extractor, { class: "foreign id" }), answer.format && answer.format !== "exact_contract" ? [" (", foreign(brief(words(answer.format), 60)), ")"] : "") : null),
       answer.reason ? [h("dt", {}, "Failed"), h("dd", {}, foreign(answer.reason))] : null,
       (answer.verdicts ?? []).map((each) => [h("dt", {}, "Judge"), h("dd", {}, verdict(each))]),
-      h("dt", {}, "Cost"), h("dd", { class: "quiet" }, foreign([answer.tokens !== null && answer.tokens !== undefined ? tokens(answer.tokens) : null, typeof answer.seconds === "number" ? `${answer.seconds.toFixed(2)} s` : null, answer.finish_reason ? `ended by ${brief(answer.finish_reason, 40)}` : null].filter(Boolean).join(" · ") || "–"))),
+      h("dt", {}, "Cost"), h("dd", { class: "quiet" }, foreign([tokens(answer.tokens), typeof answer.seconds === "number" ? `${answer.seconds.toFixed(2)} s` : null, answer.finish_reason ? `ended by ${brief(answer.finish_reason, 40)}` : null].filter(Boolean).join(" · ") || "–"))),
     answer.reasoning ? fold("Reasoning", () => prose(answer.reasoning, 2000)) : null,
     answer.messages ? fold("Prompt as sent", () => messages(answer.messages)) : null,
     fold("Raw JSON", () => prose(JSON.stringify(answer, null, 2), 4000, "raw")));
 }
 
-const tokens = (found) => (typeof found === "object" ? `${count(found.in ?? found.tokens_in)} tokens in, ${count(found.out ?? found.tokens_out)} out` : plural(found, "token"));
+const tokens = (found) => {
+  if (found === null || found === undefined) return null;
+  if (typeof found !== "object") return plural(found, "token");
+  const [into, out] = [found.in ?? found.tokens_in ?? null, found.out ?? found.tokens_out ?? null];
+  return into === null && out === null ? null : `${count(into)} tokens in, ${count(out)} out`;
+};
 
 /** A <details> whose content is made when it is first opened: a page of twenty raw answers stays light. */
 function fold(title, make) {

@@ -70,12 +70,12 @@ class _Site:
         self.write(file, _json(document))
 
 
-def export(root: str, out: str, max_samples: int = MAX_SAMPLES) -> Exported:
+def export(root: str, out: str, max_samples: int = MAX_SAMPLES, max_pairs: int = MAX_PAIRS) -> Exported:
     """Write a result folder's pages as a static site; return what was written.
 
     Args:
         out: an empty or new folder, or an earlier export; a path or an fsspec URL.
-        max_samples: of each task.
+        max_samples: of each task; `max_pairs`: of models that are compared.
 
     Raises:
         StoreError: no such result folder, or nothing is scored in it.
@@ -96,7 +96,7 @@ def export(root: str, out: str, max_samples: int = MAX_SAMPLES) -> Exported:
     site.ask("board", {})
     for task in meta["tasks"]:
         _write_task(site, task, max_samples)
-    _write_pairs(site, meta)
+    _write_pairs(site, meta, max_pairs)
     for run in site.ask("runs", {}) or []:
         site.ask("run", {"run_id": run["run_id"]})
     for judge in meta["judges"]:
@@ -172,17 +172,18 @@ def _write_sample(site: _Site, asked: dict[str, str], kept: list[str]) -> dict[s
     return slices
 
 
-def _write_pairs(site: _Site, meta: Row) -> None:
+def _write_pairs(site: _Site, meta: Row, max_pairs: int) -> None:
     pairs = list(combinations(meta["models"], 2))
-    if len(pairs) > MAX_PAIRS:
-        site.done.notes.append(f"the first {MAX_PAIRS} of {len(pairs)} pairs of models")
+    if len(pairs) > max_pairs:
+        site.done.notes.append(f"comparisons: the first {max_pairs} of {len(pairs)} pairs of models")
     tasks = sorted({task["task"] for task in meta["tasks"]})
-    for a, b in pairs[:MAX_PAIRS]:
-        if not _share(site.view, a, b):
+    for a, b in pairs[:max_pairs]:
+        whole = site.ask("compare", {"a": a, "b": b}) if _share(site.view, a, b) else None
+        if whole is not None and len(meta["tasks"]) == 1:  # the same question
+            site.keep("compare", {"a": a, "b": b, "task": tasks[0]}, whole)
             continue
-        site.ask("compare", {"a": a, "b": b})
         for task in tasks:
-            if _share(site.view, a, b, task):
+            if whole is not None and _share(site.view, a, b, task):
                 site.ask("compare", {"a": a, "b": b, "task": task})
 
 

@@ -66,6 +66,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((name, port))
+        listening.listen(128)  # from here on nobody is refused: who comes early waits
     except OSError as error:
         hint = "; --port 0 takes a free one" if error.errno is not None and port else ""
         raise SpecError(f"cannot listen on {host}:{port}: {error.strerror or error}{hint}") from error

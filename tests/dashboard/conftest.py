@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -91,4 +92,12 @@ def _check_host(url: str, host: str, seen: list[str]) -> None:
 def settle(page: Any) -> None:
     """Wait until the page stands: its heading is there and nothing is being asked."""
     page.wait_for_selector("#main h1")
-    page.wait_for_function("!document.querySelector('#busy').classList.contains('on')")
+    until(page, "!document.querySelector('#busy').classList.contains('on')")
+
+
+def until(page: Any, expression: str, seconds: float = 60.0) -> None:
+    """Wait until JavaScript says true. Playwright's own waiting evaluates strings in the page, which its policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"never true: {expression}"
+        page.wait_for_timeout(20)

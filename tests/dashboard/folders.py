@@ -56,7 +56,7 @@ def small(root: Path) -> Store:
         "run_id": "r2", "status": "done", "spec": canonical_json(spec), "versions": '{"raybench":"1"}',
         "environment": '{"cpus":2}', "warnings": '["read /srv/hidden/q.csv"]',
     }  # fmt: skip
-    store.write("runs", [run])
+    store.write("runs", [run, {"run_id": "r", "status": "done"}])
     score_store(store)
     return store
 

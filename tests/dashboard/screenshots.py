@@ -49,8 +49,7 @@ def take(folder: Path, out: Path) -> list[Path]:
 
 
 def _save(png: bytes, path: Path) -> None:
-    """Store with 256 colours: a page has few, and its picture then weighs a third."""
-    Image.open(io.BytesIO(png)).convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+    Image.open(io.BytesIO(png)).convert("RGB").save(path, optimize=True)
 
 
 def _ask(url: str, name: str, **params: str) -> Any:

@@ -82,8 +82,9 @@ def test_nothing_private_is_written(site):
 
 
 def test_samples_are_capped_with_a_note(store, tmp_path):
-    done = export(store.name, str(tmp_path / "o"), max_samples=5)
+    done = export(store.name, str(tmp_path / "o"), max_samples=5, max_pairs=1)
     assert "vqa: the first 5 samples; scores are of all" in done.notes
+    assert "comparisons: the first 1 of 6 pairs of models" in done.notes
     found = answer(tmp_path / "o", "samples", **PLACE)
     assert {row["sample"] for row in found["rows"]} == {f"s{i:02d}" for i in range(5)}
     assert answer(tmp_path / "o", "sample", **PLACE, sample="s04")["next"] is None
@@ -95,7 +96,10 @@ def test_it_goes_to_new_folders_and_over_itself(store, tmp_path):
     with pytest.raises(SpecError, match="other files"):
         export(store.name, str(tmp_path))
     out = str(tmp_path / "o")
-    assert export(store.name, out, max_samples=1).files == export(store.name, out, max_samples=1).files
+    assert (
+        export(store.name, out, max_samples=1, max_pairs=0).files
+        == export(store.name, out, max_samples=1, max_pairs=0).files
+    )
 
 
 def test_there_must_be_scores(tmp_path):
@@ -112,9 +116,9 @@ def test_restricted_data_are_exported_to_local_disk_only(tmp_path):
     with pytest.raises(PolicyError, match="restricted data"):
         export(store.name, "memory://restricted-export")
     assert not fsspec.filesystem("memory").exists("/restricted-export")
-    assert export(store.name, str(tmp_path / "o"), max_samples=1).files
+    assert export(store.name, str(tmp_path / "o"), max_samples=1, max_pairs=0).files
 
 
 def test_others_may_go_to_an_object_store(store):
-    assert export(store.name, "memory://open-export", max_samples=1).files
+    assert export(store.name, "memory://open-export", max_samples=1, max_pairs=0).files
     assert fsspec.filesystem("memory").exists("/open-export/index.html")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard.conftest import settle
+from tests.dashboard.conftest import settle, until
 from tests.dashboard.stand_in import EVIL, WEB, StandIn, documents
 
 pytestmark = pytest.mark.slow  # each starts a browser
@@ -196,7 +196,7 @@ def test_which_is_better_by_how_much_and_three_cases(open_page: Opener, plain: s
     assert shown.locator(".answer h2").all_inner_texts() == ["model-a", "model-b"]
     assert "model-a right, the other wrong: 1 of 4" in shown.inner_text(".crumbs")
     shown.keyboard.press("j")
-    shown.wait_for_function("location.search.includes('sample=s2')")
+    until(shown, "location.search.includes('sample=s2')")
     settle(shown)
     assert "2 of 4" in shown.inner_text(".crumbs")
 
@@ -207,8 +207,9 @@ def test_predictions_are_dashed_and_the_reference_is_not(open_page: Opener, plai
     reference = shown.eval_on_selector_all(".overlay .reference rect", lines)
     assert reference == [["#000", None], ["#00e5ff", None]]
     predicted = shown.eval_on_selector_all(".overlay .predicted rect", lines)
-    assert [halo for halo, dash in predicted if dash is None] == ["#000"] * 3
-    assert len({tuple(line) for line in predicted if line[1]}) == 3, "each model has a colour and dash of its own"
+    assert [line for line, _ in predicted[::2]] == ["#000"] * 3, "a halo under each"
+    assert all(dash for _, dash in predicted)
+    assert len({tuple(line) for line in predicted[1::2]}) == 3, "each model has a colour and dash of its own"
     box = shown.locator(".overlay .reference rect").nth(1)
     corners = [float(box.get_attribute(name)) for name in ("x", "y", "width", "height")]
     assert corners == [16, 12, 16, 18], "fractions of a 64 x 48 image"
@@ -227,16 +228,16 @@ def test_keys(open_page: Opener, plain: str) -> None:
     shown.keyboard.press("b")
     assert shown.locator(".overlay rect").count() == 8
     shown.keyboard.press("j")
-    shown.wait_for_function("location.search.includes('sample=s2')")
+    until(shown, "location.search.includes('sample=s2')")
     shown.keyboard.press("k")
-    shown.wait_for_function("location.search.includes('sample=s1')")
+    until(shown, "location.search.includes('sample=s1')")
     settle(shown)
     shown.keyboard.press("?")
     assert shown.locator("dialog[open]").is_visible()
     shown.keyboard.press("Escape")
     assert shown.locator("dialog[open]").count() == 0
     shown.keyboard.press("Escape")
-    shown.wait_for_function("location.search.includes('sample=s2')")
+    until(shown, "location.search.includes('sample=s2')")
 
 
 def test_keys_on_the_board_and_none_inside_inputs(open_page: Opener, plain: str) -> None:

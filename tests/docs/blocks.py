@@ -2,7 +2,8 @@
 
 A `text` block right after a `bash` block is what that block's last command prints on stdout, with the working
 directory written as $PWD. In a `bash` block a line that starts with `raybench` runs in this process; whatever else
-stands there goes to bash. A comment `# exit code N` at the end of a command is checked; without one it must be 0.
+stands there goes to bash. A comment `# exit code N` at the end of a command is checked; without one it must be 0. A
+line `...` in a `text` block stands for lines left out: so many before and after it are shown.
 
 The README's tour starts Ray and a server, so it runs as one bash script instead (`tour`).
 
@@ -133,6 +134,16 @@ def tour(page: str) -> Iterator[tuple[Block, str]]:
             yield block, _anywhere(last)
 
 
+def _shortened(printed: str, shown: str) -> str:
+    """Return output with lines left out as the block that it replaces leaves them out."""
+    before, mark, after = shown.partition("\n...\n")
+    lines = printed.splitlines(keepends=True)
+    first, last = len(before.splitlines()), len(after.splitlines())
+    if not mark or len(lines) <= first + last:
+        return printed
+    return "".join([*lines[:first], "...\n", *lines[len(lines) - last :]])
+
+
 def main() -> None:
     """Rewrite the `text` blocks of the pages named on the command line."""
     for name in sys.argv[1:]:
@@ -141,7 +152,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, chdir(folder):
             found = tour(text) if page.name == "README.md" else outputs(text)
             for block, printed in reversed(list(found)):
-                text = text[: block.start] + printed + text[block.end :]
+                text = text[: block.start] + _shortened(printed, block.text) + text[block.end :]
         page.write_text(text, "utf-8")
 
 

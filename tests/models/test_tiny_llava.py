@@ -16,7 +16,9 @@ pytest.importorskip("transformers", reason="transformers is not installed")
 
 from PIL import Image  # noqa: E402
 
+from raybench import registry  # noqa: E402
 from raybench.data import phantoms  # noqa: E402
+from raybench.models.hf import HuggingFace  # noqa: E402
 from tools._tiny_checkpoint import COORDINATES  # noqa: E402
 from tools._tiny_corpus import shrink  # noqa: E402
 from tools._tiny_evaluation import Exchange, ask, average_precision, evaluate, exchanges, read_lines  # noqa: E402
@@ -61,6 +63,14 @@ def test_a_folder_holds_a_small_llava_with_its_card(name: str) -> None:
     card = (WEIGHTS / name / "README.md").read_text(encoding="utf-8")
     assert "license: apache-2.0" in card
     assert "never" in card
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_catalogue_names_the_shipped_folder(name: str) -> None:
+    entry = registry.catalogue()[name]
+    assert (entry["model"], entry["backend"], entry["boxes"]) == (f"raybench://{name}", "hf", "xyxy-norm")
+    packaged = HuggingFace.identity(HuggingFace.Options(model=entry["model"]))
+    assert packaged["revision"] == HuggingFace.identity(HuggingFace.Options(model=str(WEIGHTS / name)))["revision"]
 
 
 @pytest.mark.parametrize("name", NAMES)
