@@ -3,8 +3,10 @@
 Pure functions over plain JSON, so that every server's oddity (null content, no
 logprobs, no choices, garbage) can be tested without a server.
 
->>> read_answer({"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}).text
+>>> read_answer({"choices": [{"message": {"content": None}, "finish_reason": "content_filter"}]}).text
 ''
+>>> read_answer({"choices": [{"message": {"content": None}, "finish_reason": "stop"}]}).reason
+'null_content'
 """
 
 from __future__ import annotations
@@ -27,15 +29,20 @@ __all__ = [
     "bad_response",
     "chat_messages",
     "clean",
+    "error_message",
+    "expected_tokens",
     "parse_body",
     "read_answer",
     "read_labels",
     "retry_after",
     "sampling_fields",
     "shown_url",
+    "used_tokens",
 ]
 
 _DATA_URL = re.compile(r"data:[\w/.+-]+;base64,[A-Za-z0-9+/=_-]*")
+#: Tokens of an image for an allowance, before the server says: that of LLaVA-1.5 and of a large OpenAI tile.
+_IMAGE_TOKENS = 576
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{80,}")
 
 
@@ -102,15 +109,29 @@ def parse_body(text: str) -> Row | None:
     return body if isinstance(choices[0].get("message"), dict) else None
 
 
-def read_answer(body: Row) -> Response:
-    """Read a generated answer; content that is null is blank text."""
+def read_answer(body: Row) -> Response | Failure:
+    """Read a generated answer.
+
+    A blank is an answer (counted as refused) where the body says how it came about: the text is
+    "" rather than null, the server filtered it (finish reason "content_filter"), the model declined
+    (the message's `refusal`, kept in the notes), or only thought. Null for any other reason is the
+    server's failure, never a refusal.
+    """
     choice = body["choices"][0]
-    message = choice["message"]
-    inline, text = split_reasoning(_text(message.get("content")) or _text(message.get("refusal")))
-    given = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
-    return Response(
-        text=text, reasoning=given or inline, finish_reason=str(choice.get("finish_reason") or "stop"), **_usage(body)
-    )
+    message, finish = choice["message"], str(choice.get("finish_reason") or "stop")
+    inline, text = split_reasoning(_text(message.get("content")))
+    reasoning = _text(message.get("reasoning_content")) or _text(message.get("reasoning")) or inline
+    declined = _text(message.get("refusal"))
+    explained = declined or reasoning or finish == "content_filter"
+    if message.get("content") is None and not explained:
+        return Failure("null_content", f"the server's answer has no content; it finished by {_word(finish)!r}")
+    notes = {"refusal": declined} if declined and not text else {}
+    return Response(text=text, reasoning=reasoning, finish_reason=finish, notes=notes, **_usage(body))
+
+
+def _word(word: str) -> str:
+    """Return a server's own word cut to what a failure's detail may hold."""
+    return word if word.isascii() and len(word) <= 32 and word.replace("_", "").isalnum() else "another reason"
 
 
 def _text(content: Any) -> str:
@@ -153,6 +174,36 @@ def _add(one: float, other: float) -> float:
     """Return log(exp(one) + exp(other))."""
     high, low = max(one, other), min(one, other)
     return high if math.isinf(high) else high + math.log1p(math.exp(low - high))
+
+
+def expected_tokens(row: Row, request: Row) -> float:
+    """Return what a request will cost of a token allowance: four characters a token, its images, its answer's limit."""
+    characters = sum(
+        len(part.get("text") or "") for turn in row["messages"] for part in _parts_of(turn["content"])
+    )  # fmt: skip
+    answer = request.get("max_tokens") or request.get("max_completion_tokens") or 0
+    return characters / 4 + _IMAGE_TOKENS * len(row["images"]) + float(answer)
+
+
+def _parts_of(content: str | Sequence[Row]) -> Sequence[Row]:
+    return [{"text": content}] if isinstance(content, str) else content
+
+
+def used_tokens(body: Row, otherwise: float) -> float:
+    """Return the tokens that an answer reports, in and out; `otherwise` where it reports none."""
+    used = [count for count in _usage(body).values() if count is not None]
+    return float(sum(used)) if used else otherwise
+
+
+def error_message(text: str) -> str:
+    """Return what the body of an HTTP error says, "" where it is in no known form."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return ""
+    body = body.get("error", body) if isinstance(body, dict) else {}
+    said = (body.get("message") or body.get("detail")) if isinstance(body, dict) else body
+    return said if isinstance(said, str) else ""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -39,15 +39,17 @@ def row(name: str, question: str, labels: list[str] | None = None, images: int =
     }
 
 
-def backend_of(url: str, **options: Any) -> OpenAICompatible:
-    """Return a backend whose waits between attempts are only written down, in `backend.waits`."""
+def backend_of(url: str | list[str], **options: Any) -> OpenAICompatible:
+    """Return a backend on a clock of its own: waits only move it, and are written down in `backend.waits`."""
     backend = OpenAICompatible(OpenAICompatible.Options(base_url=url, **{"model": "fake", **options}))
     waits: list[float] = []
 
     async def note(seconds: float) -> None:
         waits.append(seconds)
+        await asyncio.sleep(0)
 
     backend.sleep, backend.waits = note, waits  # type: ignore[attr-defined]
+    backend.clock = lambda: sum(waits)
     return backend
 
 
@@ -223,9 +225,34 @@ def test_an_answer_that_is_no_completion_is_a_bad_response(mode: str) -> None:
     assert (failure.reason, failure.attempts) == ("bad_response", 1)
 
 
-def test_null_content_is_blank_text() -> None:
+def test_null_content_that_nothing_explains_is_a_failure() -> None:
     with FakeOpenAI(mode="null") as server:
-        assert response_of(ask(backend_of(server.base_url), [row("a", "q")]), "a").text == ""
+        failure = failure_of(ask(backend_of(server.base_url), [row("a", "q")]), "a")
+    assert (failure.reason, failure.attempts) == ("null_content", 1)
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "expected"),
+    [
+        ({"content": None}, "content_filter", ("", "", {})),
+        ({"content": None, "refusal": "I must decline."}, "stop", ("", "", {"refusal": "I must decline."})),
+        ({"content": None, "reasoning_content": "Hm"}, "length", ("", "Hm", {})),
+        ({"content": ""}, "stop", ("", "", {})),
+        ({"content": "No.", "refusal": None}, "stop", ("No.", "", {})),
+    ],
+)
+def test_blank_answers_that_the_body_explains(message: Row, finish: str, expected: tuple[str, str, Row]) -> None:
+    answer = wire.read_answer({"choices": [{"message": message, "finish_reason": finish}]})
+    assert isinstance(answer, Response)
+    assert (answer.text, answer.reasoning, answer.notes) == expected
+    assert answer.finish_reason == finish
+
+
+@pytest.mark.parametrize("finish", ["stop", "length", "tool_calls", None])
+def test_null_for_any_other_reason_is_no_refusal(finish: str | None) -> None:
+    answer = wire.read_answer({"choices": [{"message": {"content": None}, "finish_reason": finish}]})
+    assert isinstance(answer, Failure)
+    assert answer.reason == "null_content"
 
 
 def test_reasoning_is_kept_apart() -> None:
