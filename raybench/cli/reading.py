@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
@@ -55,6 +56,10 @@ def leaderboard(
     if format_ in (Format.json, Format.csv):
         rows = score_rows(store, task, reported)
         typer.echo(render.scores_json(rows) if format_ is Format.json else render.rows_csv(rows), nl=False)
+    elif format_ is Format.table and sys.stdout.isatty():
+        from raybench.cli.terminal import show_boards
+
+        show_boards(found)
     else:
         typer.echo(render.boards(found, format_.value), nl=False)
 

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybench import registry
 from raybench.schema import SCHEMA_VERSION, Row
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from raybench.leaderboard import Board, Comparison, Line
 
 __all__ = [
+    "Cells",
+    "board_cells",
     "boards",
     "checks",
     "comparisons",
@@ -101,16 +103,29 @@ def boards(found: Sequence[Board], style: str) -> str:
 
 
 def _board(board: Board, style: str) -> str:
+    found = board_cells(board)
+    comment = {"markdown": "\n", "latex": "% "}.get(style, "")
+    tail = "".join(f"{comment}{note}\n" for note in found.notes)
+    return table(found.header, found.rows, style, found.title) + tail
+
+
+class Cells(NamedTuple):
+    """A board as text: model, rank, headline, the other profiles and five counts a row."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def board_cells(board: Board) -> Cells:
+    """Return a board's texts, in the order of its lines."""
     title = (
         f"{board.task} on {board.dataset}/{board.split}: {board.metric[1]} ({board.metric[0]}), percent [95 % interval]"
     )
     header = ["model", "rank", board.metric[1], *(_column(column, board) for column in board.columns)]
     header += ["n", "clusters", "refused", "unparsed", "failed"]
-    rows = [_line(line, board) for line in board.lines]
-    notes = _notes(board)
-    comment = {"markdown": "\n", "latex": "% "}.get(style, "")
-    tail = "".join(f"{comment}{note}\n" for note in notes)
-    return table(header, rows, style, title) + tail
+    return Cells(title, header, [_line(line, board) for line in board.lines], _notes(board))
 
 
 def _column(column: tuple[str, str], board: Board) -> str:

@@ -43,7 +43,7 @@ def plot(boards: Sequence[Board], path: str) -> None:
         import matplotlib as mpl
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise SpecError("--plot needs the extra: pip install 'raybench[plot]'") from error
+        raise SpecError("--plot needs the extra: pip install 'raybench[dashboard]'") from error
     heights = [_FRAME_INCHES + _LINE_INCHES * len(lines) for _, lines in shown]
     # The same boards give the same bytes: no date, and ids that do not change from run to run.
     settings: Any = {"svg.hashsalt": "raybench", "svg.fonttype": "none", "font.family": "sans-serif", "font.size": 9}

@@ -96,7 +96,7 @@ def settle(page: Any) -> None:
 
 
 def until(page: Any, expression: str, seconds: float = 60.0) -> None:
-    """Wait until JavaScript says true. Playwright's own waiting evaluates strings in the page, which its policy forbids."""
+    """Wait until JavaScript says true; Playwright's own waiting evaluates strings in the page, against its policy."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
         assert time.monotonic() < end, f"never true: {expression}"
