@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
 from typing import IO, Any
@@ -22,7 +23,10 @@ import pyarrow.parquet as pq
 from raybench.errors import DataError, nearest
 from raybench.schema import Row
 
-__all__ = ["column", "read_rows"]
+__all__ = ["column", "read_rows", "storable"]
+
+#: How JSON escapes half of a surrogate pair: text that was cut inside an emoji.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_rows(path: str) -> Iterator[Row]:
@@ -51,6 +55,8 @@ def read_rows(path: str) -> Iterator[Row]:
         raise DataError(f"{path} is not UTF-8 text: {error}") from None
     except (csv.Error, pa.ArrowException) as error:
         raise DataError(f"{path} is malformed: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise DataError(f"{path} is malformed: its JSON is nested too deeply") from None
     except (OSError, ImportError, ValueError) as error:  # no permission, or no filesystem for this kind of URL
         raise DataError(f"cannot read {path}: {error}") from None
     if not found:
@@ -71,14 +77,26 @@ def column(row: Mapping[str, Any], name: str, where: str) -> Any:
 def _csv(file: IO[str], path: str, delimiter: str = ",") -> Iterator[Row]:
     csv.field_size_limit(2**30)  # reports and JSON in one cell pass the default of 128 KiB
     reader = csv.DictReader(file, delimiter=delimiter)
-    header = reader.fieldnames or ()
-    twice = sorted({name for name in header if list(header).count(name) > 1})
-    if twice:
-        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
+    reader.fieldnames = header = [name.strip() for name in reader.fieldnames or ()]
+    _check_header(header, path, delimiter)
     for row in reader:
         if None in row or None in row.values():
             raise DataError(f"{path}, line {reader.line_num}: not as many fields as the header has")
-        yield dict(row)
+        yield {name: cell for name, cell in row.items() if name}
+
+
+def _check_header(header: list[str], path: str, delimiter: str) -> None:
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {twice[0]!r} stands twice in the header")
+    other = next((mark for mark in ";\t|," if mark in header[0]), None) if len(header) == 1 else None
+    if other is not None:
+        words = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
+        ending = {",": ".csv", "\t": ".tsv"}
+        advice = f"name it {ending[other]}" if other in ending else f"write it with {words[delimiter]}"
+        raise DataError(
+            f"{path}: {words[delimiter]} should part its fields, but its header has {words[other]}; {advice}"
+        )
 
 
 def _tsv(file: IO[str], path: str) -> Iterator[Row]:
@@ -93,9 +111,11 @@ def _jsonl(file: IO[str], path: str) -> Iterator[Row]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(f"{path}, line {number}: no valid JSON ({error.msg})") from None
+        except RecursionError:
+            raise DataError(f"{path}, line {number}: its JSON is nested too deeply") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: a row must be a JSON object")
-        yield row
+        yield storable(row) if _SURROGATE.search(line) else row
 
 
 def _json(file: IO[str], path: str) -> Iterator[Row]:
@@ -105,7 +125,16 @@ def _json(file: IO[str], path: str) -> Iterator[Row]:
         raise DataError(f"{path} is no valid JSON: {error}") from None
     if not isinstance(document, list) or not all(isinstance(row, dict) for row in document):
         raise DataError(f"{path} must hold a JSON list of objects")
-    yield from document
+    yield from map(storable, document)
+
+
+def storable(value: Any) -> Any:
+    """Return a JSON value with "?" for halves of surrogate pairs, which no table can hold."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return [storable(item) for item in value] if isinstance(value, list) else value
 
 
 def _parquet(file: IO[bytes], _path: str) -> Iterator[Row]:

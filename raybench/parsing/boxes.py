@@ -56,6 +56,7 @@ __all__ = [
     "find_convention",
     "read_boxes",
     "render_boxes",
+    "says_none",
     "smart_resize",
     "to_original",
 ]

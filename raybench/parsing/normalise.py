@@ -177,10 +177,16 @@ def lmms_slake(text: str) -> str:
     >>> lmms_slake("不包含。"), lmms_slake("X-ray (chest)"), lmms_slake("Yes, there is")
     ('no', 'xray', 'yes there is')
     """
-    text = _PARENTHESES_ZH.sub(" ", _PARENTHESES.sub(" ", text.strip().lower()))
+    text = _unbracketed(_PARENTHESES_ZH, "）", _unbracketed(_PARENTHESES, ")", text.strip().lower()))
     text = " ".join(text.translate(_SLAKE_SPACES).split())
     if text in _SLAKE_YES:
         return "yes"
     if text in _SLAKE_NO:
         return "no"
     return "xray" if text == "x ray" else text
+
+
+def _unbracketed(pattern: re.Pattern[str], closing: str, text: str) -> str:
+    """Replace brackets by a space; past the last closing one nothing can match, and trying would be quadratic."""
+    head, mark, tail = text.rpartition(closing)
+    return pattern.sub(" ", head + mark) + tail

@@ -46,7 +46,7 @@ _NO_ANY = r"(?<![\w'-])(?:no|nope)(?![\w']|-\w)(?!\.? ?\d)"
 
 _BOTH = re.compile(r"\b(?:yes|no)\s*(?:/|or|and)\s*(?:yes|no)\b")
 _CUE = re.compile(
-    r"(?:\banswer(?:\s+is|\s*:)|\bconclusion\s*:|答案\s*(?:是|为|:))"
+    r"(?:(?P<final>\bfinal\s+|最终)?(?:\banswer(?:\s+is|\s*:)|答案\s*(?:是|为|:))|\bconclusion\s*:)"
     rf"\W*(?:(?P<yes>{_YES})|(?P<no>{_NO}))(?!\s*(?:/|or\b|and\b))"
 )
 _LEADING = re.compile(rf"\W*(?:(?P<yes>{_YES})|(?P<no>{_NO}))")
@@ -54,16 +54,38 @@ _LEADING_ZH = re.compile(
     r"\W*(?:(?P<yes>是的?|对的?|有|存在|包含|可以|能|会)|(?P<no>不是的?|不对|没有|否|无|不存在|不包含|不可以|不能|不会|不))"
     r"(?=\s*[,.;!:，。；！]|\s*$)"
 )
+#: "No" that denies no finding: "no doubt", "no significant change", "no other lesion".
+_NO_DENIAL = (
+    r"(?! (?:\w+ ){0,2}(?:doubts?|questions?|changes?|difference|improvement|comparison|priors?)\b"
+    r"| (?:other|further|additional|new|more|one|matter)\b)"
+)
 _NEGATED_FINDING = re.compile(
-    rf"\W*(?:(?:there (?:is|are|was|were) |(?:the|this) [\w-]+ (?:shows?|has|have|demonstrates?) )?{_NO_ANY}"
+    rf"\W*(?:(?:there(?: (?:is|are|was|were)|'s) |(?:the|this) [\w-]+ (?:shows?|has|have|demonstrates?) )?"
+    rf"{_NO_ANY}{_NO_DENIAL}"
+    r"|there (?:is|are|was|were)(?:n't| not) (?:an?|any)\b"
+    r"|(?:(?:the|this) [\w-]+ (?:does|did)|i do)(?:n't| not) (?:see|show|have|demonstrate|contain)\b"
+    r"|(?:(?:it|this|the [\w-]+) (?:is|was) )?negative for\b|absence of\b"
+    r"|without (?:any )?(?:evidence|signs?) of\b|without (?=(?:[\w-]+ ){0,3}[\w-]+\W*$)"
     r"|(?:(?:在|该|此|这[张幅]?|本)*(?:图片?|图像|影像|片子?)(?:的?[中里上内])?[,，]?(?:并|目前)?)?"
     r"(?:没有|未见|看?不到|不存在|不包含|无(?!法)))"
 )
-_CONTRAST = re.compile(r"\b(?:but|however|although|though|except|yes)\b|但|不过|[.;。；]\s*\S")
+_CONTRAST = re.compile(
+    r"\b(?:but|however|although|though|except|yes|exclude[sd]?|rules? out|ruled out|cannot|can't)\b|但|不过|排除"
+)
+_SENTENCE_END = re.compile(r"[.;。；!！?？](?=\s*\S)|\n")
 #: A question whose "no finding" means yes, or that cannot be settled by one.
 _NORMALITY = re.compile(
-    r"\b(?:normal|unremarkable|clear|healthy|intact|free|absent|negative|without|no|not)\b|正常|健康|完整|清晰"
+    r"\b(?:normal|unremarkable|clear|healthy|intact|free|absent|negative|without|no|not|midline|symmetric(?:al)?"
+    r"|preserved|patent|aligned|within|sharp|smooth|stable|(?:well|fully|properly|adequately)[ -]\w+)\b"
+    r"|正常|健康|完整|清晰|居中|对称"
 )
+#: Words of a question that say nothing about what it asks for.
+_ASKING = frozenset({
+    "there", "does", "have", "this", "that", "these", "those", "with", "image", "picture", "scan", "show", "shown",
+    "seen", "visible", "present", "evidence", "sign", "patient", "look", "like", "find", "found", "from", "what",
+    "which", "left", "right", "side", "both", "been", "being",
+})  # fmt: skip
+_GENERIC = re.compile(r"\b(?:abnormalit(?:y|ies)|abnormal|findings?|disease|patholog(?:y|ies)|lesions?)\b|异常")
 #: A predicate and its opposite; other negations ("not normal", "不正常") are made of it.
 _PREDICATES = (
     ("normal", "abnormal"), ("healthy", "unhealthy"), ("present", "absent"), ("visible", "invisible"),
@@ -88,10 +110,13 @@ def read_yes_no(text: str, question: str = "") -> Reading:
     """Read yes or no from a response.
 
     Rules in order: the whole text; an echo of the question's predicate ("Abnormal"
-    or "不正常" where "Is it normal?" was asked); "answer is ..." (the last one); a
-    leading word; a closing word; a word that stands alone; a sentence that opens by
-    negating a finding ("No effusion is seen"), unless it goes on with a contrast or
-    the question asks for normality, where the same words may mean yes.
+    or "不正常" where "Is it normal?" was asked); "answer is ..." (the first time, a
+    "final answer" before others); a leading word; a closing word; a word that stands
+    alone; a sentence that opens by negating a finding ("No effusion is seen", "Negative
+    for effusion"), unless it goes on with a contrast or the question asks for
+    normality, where the same words may mean yes. Where further sentences follow, the
+    first must name what the question asks for ("No effusion is seen. The lungs are
+    clear." to "Is there an effusion?") and the others must not come back to it.
 
     Args:
         question: what was asked; never the target.
@@ -108,7 +133,7 @@ def read_yes_no(text: str, question: str = "") -> Reading:
         value = rule(cleaned)
         if value is not None:
             return _recovered(value, rule.__name__.removeprefix("_"))
-    if _negates(cleaned) and not _NORMALITY.search(question.lower()):
+    if _negates(cleaned, plain(question)):
         return _recovered("no", "negated_finding")
     return Reading(None, "", "unrecoverable")
 
@@ -145,8 +170,8 @@ def _side(match: re.Match[str] | None) -> str | None:
 
 
 def _announced(text: str) -> str | None:
-    found = list(_CUE.finditer(text))
-    return _side(found[-1]) if found else None
+    found = sorted(_CUE.finditer(text), key=lambda cue: not cue["final"])
+    return _side(found[0]) if found else None
 
 
 def _leading(text: str) -> str | None:
@@ -174,6 +199,22 @@ def _has_both(text: str) -> bool:
     return bool(re.search(_YES, text) and re.search(_NO_ANY, text))
 
 
-def _negates(text: str) -> bool:
+def _negates(text: str, question: str) -> bool:
     opening = _NEGATED_FINDING.match(text)
-    return opening is not None and not _CONTRAST.search(text, opening.end())
+    if opening is None or _CONTRAST.search(text, opening.end()) or _NORMALITY.search(question):
+        return False
+    end = _SENTENCE_END.search(text, opening.end())
+    if end is None:
+        return True
+    denied, rest = _words(text[opening.end() : end.start()]), _words(text[end.end() :])
+    asked = _words(question) - _ASKING
+    named = asked & denied or (question and _GENERIC.search(text, opening.end(), end.start()))
+    return bool(named) and not asked & rest
+
+
+def _words(text: str) -> set[str]:
+    """The words of four letters or more, plurals folded; Chinese by pairs of characters."""
+    words = {word.removesuffix("s") for word in re.findall(r"[a-z]{4,}", text)}
+    return words | {
+        text[i : i + 2] for i in range(len(text) - 1) if re.fullmatch(r"[\u4e00-\u9fff]{2}", text[i : i + 2])
+    }

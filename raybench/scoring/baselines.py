@@ -32,11 +32,13 @@ class Seen:
     """What the rows of a cell have in common.
 
     Attributes:
-        targets: kind of question -> its targets, counted.
+        targets: kind of question -> its targets, counted without regard to case.
+        spelled: such a target -> how it was first written.
         readers: readers -> images they read.
     """
 
     targets: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    spelled: dict[str, str] = field(default_factory=dict)
     readers: Counter[str] = field(default_factory=Counter)
 
 
@@ -63,7 +65,9 @@ def baseline_records(
     parameters = [cell[name] for name in CELL]
     seen = Seen()
     for row in stream(connection, _SQL, parameters):
-        seen.targets[_kind(row)][row["targets"][0].strip().lower()] += 1
+        target = row["targets"][0].strip()
+        seen.targets[_kind(row)][target.lower()] += 1
+        seen.spelled.setdefault(target.lower(), target)
         seen.readers.update(list(_readings(row)))
     if not seen.targets:
         return {}
@@ -80,7 +84,7 @@ def baseline_records(
 
 def _majority(seen: Seen) -> dict[str, Answers]:
     """Answer each kind of question (closed, open) with its most common target."""
-    best = {kind: _most_common(counts)[0] for kind, counts in seen.targets.items()}
+    best = {kind: seen.spelled[_most_common(counts)[0]] for kind, counts in seen.targets.items()}
     return {"majority": lambda row: best[_kind(row)]}
 
 

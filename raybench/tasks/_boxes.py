@@ -9,6 +9,7 @@ without a convention of their own.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -17,6 +18,9 @@ from raybench.data.images import read_bytes, size_px
 from raybench.errors import DataError
 from raybench.parsing.boxes import read_boxes
 from raybench.schema import Answer, Box, ImageRef, Row
+
+#: Annotators overshoot an edge by a little; half a side beyond it is another unit.
+_SLACK = 0.5
 
 __all__ = ["PROMPTS", "box", "corners_of", "image_px", "listed", "read_answer"]
 
@@ -39,12 +43,15 @@ def corners_of(values: Sequence[Any], form: str, where: str) -> tuple[float, flo
     Raises:
         DataError: no four finite numbers.
     """
+    shown = list(values) if isinstance(values, list | tuple) else values
     try:
+        if isinstance(values, str):
+            raise TypeError
         a, b, c, d = (float(value) for value in values)
-    except (TypeError, ValueError):
-        raise DataError(f"{where}: a box needs four numbers, not {list(values)!r}") from None
-    if any(number != number or abs(number) == float("inf") for number in (a, b, c, d)):
-        raise DataError(f"{where}: a box needs four finite numbers, not {list(values)!r}")
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{where}: a box needs four numbers, not {shown!r}") from None
+    if not all(math.isfinite(number) for number in (a, b, c, d)):
+        raise DataError(f"{where}: a box needs four finite numbers, not {shown!r}")
     return (a, b, a + c, b + d) if form == "xywh" else (a, b, c, d)
 
 
@@ -52,13 +59,19 @@ def box(corners: tuple[float, float, float, float], size: tuple[int, int], label
     """Return a true box as fractions of an image of `size` (width_px, height_px), cut at its edges.
 
     Raises:
-        DataError: nothing of the box lies inside the image.
+        DataError: nothing of the box lies inside the image, or numbers that look like another unit:
+            more than half a side beyond the edge, or within the first of many pixels.
     """
     width, height = size
     x0, x1 = (min(max(x / width, 0.0), 1.0) for x in (corners[0], corners[2]))
     y0, y1 = (min(max(y / height, 0.0), 1.0) for y in (corners[1], corners[3]))
     if x1 <= x0 or y1 <= y0:
         raise DataError(f"{where}: box {list(corners)} has no area inside an image of {width} x {height} px")
+    unit = "fractions" if size == (1, 1) else f"pixels of an image of {width} x {height}"
+    if min(corners[0] / width, corners[1] / height, 1 - corners[2] / width, 1 - corners[3] / height) < -_SLACK:
+        raise DataError(f"{where}: box {list(corners)} reaches far beyond its image; are its numbers {unit}?")
+    if min(size) > 2 and max(corners) <= 1:
+        raise DataError(f"{where}: box {list(corners)} lies within one pixel; are its numbers fractions?")
     return Box(x0, y0, x1, y1, label)
 
 
@@ -98,6 +111,8 @@ def listed(cell: Any, where: str) -> list[Any]:
             cell = json.loads(cell)
         except json.JSONDecodeError:
             raise DataError(f"{where}: no valid JSON list: {cell[:60]!r}") from None
+        except RecursionError:
+            raise DataError(f"{where}: its JSON is nested too deeply") from None
     if isinstance(cell, Mapping):
         return [cell]
     if not isinstance(cell, list | tuple):

@@ -18,6 +18,7 @@ from typing import Any
 
 import fsspec
 
+from raybench.data.tables import storable
 from raybench.errors import DataError
 from raybench.interfaces import Options
 from raybench.schema import Row, Sample
@@ -185,11 +186,13 @@ def json_document(path: str) -> Any:
     """
     try:
         with fsspec.open(path, "r", encoding="utf-8-sig") as file:
-            return json.load(file)
+            return storable(json.load(file))
     except FileNotFoundError:
         raise DataError(f"no file {path}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no valid JSON: {error}") from None
+    except RecursionError:
+        raise DataError(f"{path} is no valid JSON: nested too deeply") from None
     except (OSError, ImportError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from None
 

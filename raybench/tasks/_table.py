@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import PurePath
+from string import ascii_uppercase
 from typing import Any
 
 from pydantic import Field
@@ -72,30 +74,39 @@ def _value(row: Row, role: str, required: bool, options: TableOptions, where: st
     name = options.columns.get(role, role)
     if role in options.columns or required:
         return column(row, name, f"{where} (role {role})")
+    # "Image" for "image" would silently ask without the image.
+    near = [other for other in row if other.strip().casefold() == role and other != role] if role not in row else []
+    if near:
+        raise DataError(
+            f"{where}: column {near[0]!r} is not {role!r}; rename it, or say columns: {{{role}: {near[0]}}}"
+        )
     return row.get(name)
 
 
 def _sample(row: Row, given: Mapping[str, Any], options: TableOptions, number: int, where: str) -> Sample:
     images = _items(given.get("image"))
     has_id = options.columns.get("id", "id") in row
-    sample_id = _text(given["id"]) if has_id else str(number - 1)
+    sample_id = _plain(given["id"], "an id", where) if has_id else str(number - 1)
     if not sample_id:
         raise DataError(f"{where}: blank id")
-    target = _text(given["answer"])
+    talk = all(isinstance(given.get(role), list | tuple) for role in ("question", "answer"))
+    question, target = (
+        str(given[role]) if talk else _plain(given.get(role), f"the {role}", where) for role in ("question", "answer")
+    )
     if not target:
         raise DataError(f"{where}: blank answer; every row needs the answer it is graded against")
     slices = {name: _text(column(row, name, f"{where} (slices)")) for name in options.slices}
-    if given.get("answer_type"):
-        slices["answer_type"] = _text(given["answer_type"]).lower()
+    if kind := _text(given.get("answer_type")).lower():
+        slices["answer_type"] = kind
     cluster = _text(column(row, options.cluster, f"{where} (cluster)")) if options.cluster else ""
     return Sample(
         id=sample_id,
         dataset=options.dataset or PurePath(options.data).stem,
         split=options.split,
-        questions=(_text(given.get("question") or ""),),
+        questions=(question,),
         targets=(target,),
         images=tuple(ImageRef(_image_path(item, options, where)) for item in images),
-        choices=tuple(str(item) for item in _items(given.get("choices"))),
+        choices=_choices(given.get("choices"), where),
         cluster=cluster or (str(images[0]) if images else sample_id),
         slices=slices,
         context={name: _text(column(row, name, f"{where} (context)")) for name in options.context},
@@ -111,15 +122,44 @@ def _items(value: Any) -> list[Any]:
             return [value]
     if isinstance(value, list | tuple):
         return list(value)
-    return [] if value is None or value == "" else [value]
+    return [] if value is None or value == "" or value != value else [value]
+
+
+def _choices(cell: Any, where: str) -> tuple[str, ...]:
+    """The choices of a row: a list, or an object whose keys are their letters in order.
+
+    Raises:
+        DataError: fewer than two, a blank one, or anything else.
+    """
+    if isinstance(cell, str) and cell.lstrip().startswith("{"):
+        with suppress(json.JSONDecodeError):
+            cell = json.loads(cell)
+    if isinstance(cell, Mapping):
+        if [str(key).strip().upper() for key in cell] != list(ascii_uppercase[: len(cell)]):
+            raise DataError(f"{where}: choices must be a list, or an object with the keys A, B, ...; not {list(cell)}")
+        cell = list(cell.values())
+    choices = tuple(_plain(item, "a choice", where) for item in _items(cell))
+    if len(choices) == 1:
+        raise DataError(f"{where}: choices must be a list of two or more (JSON text in a CSV), not {choices[0]!r}")
+    if not all(choices):
+        raise DataError(f"{where}: choice {choices.index('') + 1} of {len(choices)} is blank")
+    return choices
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value).strip()
+    """A cell as text; None and NaN, a table's ways to leave a cell out, are ""."""
+    return "" if value is None or value != value else str(value).strip()
+
+
+def _plain(value: Any, what: str, where: str) -> str:
+    if isinstance(value, Mapping | list | tuple):
+        raise DataError(f"{where}: {what} must be text, not a {type(value).__name__}")
+    return _text(value)
 
 
 def _image_path(path: Any, options: TableOptions, where: str) -> str:
     if not isinstance(path, str):
         raise DataError(f"{where}: an image must be a path or a URL, not {type(path).__name__}")
+    path = path.strip()
     folder = options.images_dir if options.images_dir is not None else os.path.dirname(options.data)
     return path if "://" in path or os.path.isabs(path) else os.path.join(folder, path)

@@ -65,6 +65,8 @@ class Classification(Task):
         folded = {label.casefold(): label for label in options.labels}
         if len(folded) < len(options.labels):
             raise DataError(f"labels stand twice (case does not count): {', '.join(options.labels)}")
+        if "" in map(str.strip, options.labels):
+            raise DataError(f"labels: label {[label.strip() for label in options.labels].index('') + 1} is blank")
         for what, names in (
             ("positive", [options.positive] if options.positive else []),
             ("synonyms of", options.synonyms),
@@ -73,6 +75,10 @@ class Classification(Task):
                 if name not in options.labels:
                     close = nearest(name, options.labels)
                     raise DataError(f"{what} {name!r} is none of labels{close}: {', '.join(options.labels)}")
+        said = [phrase.casefold() for phrases in options.synonyms.values() for phrase in phrases]
+        for phrase in said:
+            if said.count(phrase) > 1:
+                raise DataError(f"synonyms: {phrase!r} stands for more than one label, or twice")
         roles = {"id": False, "question": False, "answer": True, "image": False}
         for sample in table_samples(options, roles):
             target = folded.get(sample.targets[0].casefold())

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Literal
 from raybench.data.tables import column, read_rows
 from raybench.errors import DataError, nearest
 from raybench.interfaces import Task
+from raybench.parsing.boxes import says_none
 from raybench.schema import Answer, ImageRef, Row, Sample
 from raybench.tasks._boxes import PROMPTS, box, corners_of, image_px, listed, read_answer
 from raybench.tasks._layout import expand, json_document, text_of
@@ -116,6 +117,9 @@ class Detection(Task):
         if in_pixels and entry.boxes:
             size = entry.size or image_px(image, where)
         names = {label.casefold(): label for label in labels}
+        none = next((label for _, label in entry.boxes if says_none(label)), None)
+        if none is not None:
+            raise DataError(f"{where}: a box labelled {none!r}; leave the box of an image without findings blank")
         boxes = tuple(box(corners, size, names[label.casefold()], where) for corners, label in entry.boxes)
         cluster = text_of(column(entry.row, options.cluster, f"{where} (cluster)")) if options.cluster else ""
         return Sample(
@@ -145,13 +149,22 @@ class Detection(Task):
         entries: dict[str, _Entry] = {}
         for number, row in enumerate(read_rows(self.options.data), 1):
             where = f"{self.options.data}, row {number}"
-            image = text_of(column(row, self._name("image"), f"{where} (role image)"))
+            image = column(row, self._name("image"), f"{where} (role image)")
+            if isinstance(image, Mapping | list):
+                raise DataError(f"{where}: an image must be a path or a URL, not {type(image).__name__}")
+            image = text_of(image)
             key = text_of(row[self._name("id")]) if self._has(row, "id", where) else image
             if not key or not image:
                 raise DataError(f"{where}: blank {'image' if not image else 'id'}")
-            entry = entries.setdefault(key, _Entry(key, image, row, where, self._size(row, where)))
+            size = self._size(row, where)
+            entry = entries.setdefault(key, _Entry(key, image, row, where, size))
             if entry.image != image:
                 raise DataError(f"{where}: id {key!r} has the image {image!r} here and {entry.image!r} above")
+            if size and entry.size and size != entry.size:
+                raise DataError(
+                    f"{where}: id {key!r} is {size[0]} x {size[1]} here, {entry.size[0]} x {entry.size[1]} above"
+                )
+            entry.size = entry.size or size
             entry.boxes += self._boxes(row, where)
         return iter(entries.values())
 
@@ -189,7 +202,7 @@ class Detection(Task):
 def _size(cells: list[Any], where: str) -> tuple[int, int]:
     try:
         width, height = (int(float(cell)) for cell in cells)
-    except ValueError:
+    except (TypeError, ValueError, OverflowError):
         raise DataError(f"{where}: width and height must be numbers, not {cells[0]!r} and {cells[1]!r}") from None
     if width < 1 or height < 1:
         raise DataError(f"{where}: width and height must be positive, not {width} and {height}")
@@ -222,19 +235,19 @@ def _coco(document: Mapping[str, Any], path: str) -> Iterator[_Entry]:
     Raises:
         DataError: missing fields, two images of one id, an annotation of no image or category.
     """
-    categories = {entry["id"]: text_of(entry.get("name")) for entry in document.get("categories", [])}
+    categories = {
+        _id(entry, "id", where): text_of(entry.get("name")) for where, entry in _listed(document, "categories", path)
+    }
     entries: dict[Any, _Entry] = {}
-    for number, image in enumerate(document["images"], 1):
-        where = f"{path}, image {number}"
-        key = column(image, "id", where)
+    for where, image in _listed(document, "images", path):
+        key = _id(image, "id", where)
         if key in entries:
             raise DataError(f"{where}: id {key!r} stands twice; ids must be unique")
         name = text_of(column(image, "file_name", where))
         size = _size([image["width"], image["height"]], where) if {"width", "height"} <= image.keys() else None
         entries[key] = _Entry(str(key), name, dict(image), where, size)
-    for number, annotation in enumerate(document.get("annotations", []), 1):
-        where = f"{path}, annotation {number}"
-        key, category = (column(annotation, name, where) for name in ("image_id", "category_id"))
+    for where, annotation in _listed(document, "annotations", path):
+        key, category = (_id(annotation, name, where) for name in ("image_id", "category_id"))
         if key not in entries or category not in categories:
             what = f"image_id {key!r}" if key not in entries else f"category_id {category!r}"
             raise DataError(f"{where}: no such {what}")
@@ -242,6 +255,25 @@ def _coco(document: Mapping[str, Any], path: str) -> Iterator[_Entry]:
             corners = corners_of(column(annotation, "bbox", where), "xywh", where)
             entries[key].boxes.append((corners, categories[category]))
     yield from entries.values()
+
+
+def _listed(document: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield one of a COCO document's lists of objects with the place of each, e.g. "coco.json, image 3"."""
+    listed_here = document.get(name) or []
+    if not isinstance(listed_here, list):
+        raise DataError(f"{path}: {name} must be a list, not a {type(listed_here).__name__}")
+    one = {"categories": "category"}.get(name, name.removesuffix("s"))
+    for number, entry in enumerate(listed_here, 1):
+        if not isinstance(entry, Mapping):
+            raise DataError(f"{path}, {one} {number}: must be an object, not {entry!r}")
+        yield f"{path}, {one} {number}", entry
+
+
+def _id(entry: Mapping[str, Any], name: str, where: str) -> str | int:
+    value = column(entry, name, where)
+    if not isinstance(value, str | int):
+        raise DataError(f"{where}: {name} must be a number or text, not {value!r}")
+    return value
 
 
 PLUGIN = Detection

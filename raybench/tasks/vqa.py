@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from raybench.data.tables import read_rows
-from raybench.errors import DataError
+from raybench.errors import DataError, nearest
 from raybench.interfaces import Task
 from raybench.parsing.vqa import read_vqa
 from raybench.schema import Answer, Row, Sample
@@ -59,6 +59,7 @@ class Vqa(Task):
         rows = read_rows(self.options.data)
         for sample, row in zip(table_samples(self.options, self._roles), rows, strict=True):
             questions, targets = self._turns(sample, row)
+            self._check(sample, questions, targets)
             kind = sample.slices.get("answer_type")
             if kind is None:
                 closed = bool(sample.choices) or all(target.lower() in ("yes", "no") for target in targets)
@@ -79,6 +80,25 @@ class Vqa(Task):
                 "a conversation needs one answer a question, none blank"
             )
         return tuple(questions), tuple(answers)
+
+    def _check(self, sample: Sample, questions: tuple[str, ...], targets: tuple[str, ...]) -> None:
+        """Refuse rows that no answer could be right or wrong about.
+
+        Raises:
+            DataError: a blank question, an `answer_type` that is neither closed nor open, an
+                answer that is none of the choices.
+        """
+        where = f"{self.options.data}, id {sample.id}"
+        if not all(questions):
+            raise DataError(f"{where}: blank question")
+        kind = sample.slices.get("answer_type", "open")
+        if kind not in ("closed", "open"):
+            raise DataError(f"{where}: answer_type {kind!r} is neither closed nor open")
+        known = {choice.casefold() for choice in sample.choices}
+        stray = next((target for target in targets if target.casefold() not in known), None) if known else None
+        if stray is not None:
+            close = nearest(stray, sample.choices)
+            raise DataError(f"{where}: answer {stray!r} is none of its choices{close}: {', '.join(sample.choices)}")
 
     def messages(self, sample: Row, variant: str) -> list[Row]:
         """Ask as the variant says; a row without choices is asked plainly where the variant would list them."""

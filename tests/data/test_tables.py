@@ -49,6 +49,18 @@ def test_values_keep_their_types_except_in_csv(tmp_path):
     assert list(read_rows(write(tmp_path, "a.csv", "id,x\n7,\n"))) == [{"id": "7", "x": ""}]
 
 
+def test_a_spreadsheets_header_is_tidied(tmp_path):
+    path = write(tmp_path, "a.csv", "id, label ,,\r\n1,yes,,\r\n")
+    assert list(read_rows(path)) == [{"id": "1", "label": "yes"}]
+
+
+def test_half_an_emoji_becomes_a_question_mark(tmp_path):
+    row = r'{"id": "\ud83d", "a": ["x\uDE00", "\ud83d\ude00", "\ue000"]}'
+    expected = [{"id": "?", "a": ["x?", "\U0001f600", "\ue000"]}]
+    assert list(read_rows(write(tmp_path, "a.jsonl", row))) == expected
+    assert list(read_rows(write(tmp_path, "a.json", f"[{row}]"))) == expected
+
+
 def test_behind_fsspec():
     with fsspec.open("memory://raybench-rows/a.csv", "w") as file:
         file.write("id\n1\n")
@@ -62,6 +74,15 @@ def test_behind_fsspec():
         ("a.csv", "id,label\n1,yes,more\n", "a.csv, line 2: not as many fields as the header has"),
         ("a.tsv", "id\tlabel\n1,yes\n", "a.tsv, line 2: not as many fields as the header has"),
         ("a.csv", "id,id\n1,2\n", "a.csv: column 'id' stands twice in the header"),
+        (
+            "a.csv",
+            "id;label\n1;yes\n",
+            "a.csv: commas should part its fields, but its header has semicolons; write it with commas",
+        ),
+        ("a.csv", "id\tlabel\n1\tyes\n", "a.csv: commas should part its fields, but its header has tabs; name it .tsv"),
+        ("a.tsv", "id,label\n1,yes\n", "a.tsv: tabs should part its fields, but its header has commas; name it .csv"),
+        ("a.jsonl", '{"id": ' + 99_999 * "[", "a.jsonl, line 1: its JSON is nested too deeply"),
+        ("a.json", 99_999 * "[", "a.json is malformed: its JSON is nested too deeply"),
         ("a.csv", "", "a.csv holds no rows"),
         ("a.csv", "id,label\n", "a.csv holds no rows"),
         ("a.csv", b"id\n\xff\xfe\n", "a.csv is not UTF-8 text"),

@@ -1,4 +1,4 @@
-"""Sentences that decline and sentences that do not, written to be mistaken for each other; for the refusal tests."""
+"""Sentences that decline or deny and sentences that do not, written to be mistaken for each other."""
 
 REFUSALS = {
     "policy": (
@@ -395,4 +395,30 @@ ANSWERS = (
     "我看到左肺有结节",
     "患者拒绝检查",
     "无图像异常",
+)
+
+#: (response, closed question, what it says): findings denied without the word "no" as an answer.
+DENIALS = (
+    ("No pneumothorax is seen. The lungs are clear.", "Is there a pneumothorax?", "no"),
+    ("There's no pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("There isn't a pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("There is not any pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("Negative for pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("The study is negative for pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("Without pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("Without evidence of pneumothorax", "Is there a pneumothorax?", "no"),
+    ("Absence of pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("The image does not show a pneumothorax.", "Is there a pneumothorax?", "no"),
+    ("I do not see any evidence of pneumonia.", "Is there pneumonia?", "no"),
+    ("No effusions. Heart size is normal.", "Is there a pleural effusion?", "no"),
+    ("No acute abnormality. The heart is normal in size.", "Is there pneumonia?", "no"),
+    ("未见气胸。双肺清晰。", "图中有气胸吗？", "no"),
+    ("No effusion is seen. There is pneumonia.", "Is there pneumonia?", None),
+    ("No pneumothorax on the left. There is a pneumothorax on the right.", "Is there a pneumothorax?", None),
+    ("No pneumothorax is seen, but a small one cannot be excluded.", "Is there a pneumothorax?", None),
+    ("There is no tracheal deviation.", "Is the trachea midline?", None),
+    ("There is no collapse.", "Are the lungs well inflated?", None),
+    ("No asymmetry is seen.", "Are the ventricles symmetric?", None),
+    ("I cannot see a pneumothorax.", "Is there a pneumothorax?", None),
+    ("There is no doubt about the pneumothorax.", "Is there a pneumothorax?", None),
 )

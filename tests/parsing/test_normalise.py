@@ -2,7 +2,7 @@
 
 import pytest
 
-from raybench.parsing.normalise import has_content, medical, plain, tidy, vqa_v2
+from raybench.parsing.normalise import has_content, lmms_slake, medical, plain, tidy, vqa_v2
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,9 @@ def test_tidying():
     assert plain("## _Left_ `lung` T_1") == "left lung t_1"
     assert has_content("肺")
     assert not has_content("?!… \n")
+
+
+def test_brackets_that_never_close_stay_and_cost_no_more_than_others():
+    assert lmms_slake("(a) b (c") == "b c"
+    assert lmms_slake("((a) b) c（d）e（f") == "b c e f"
+    assert lmms_slake("(" * 300_000) == ""

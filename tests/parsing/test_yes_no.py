@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from raybench.parsing.vqa import question_form
+from raybench.parsing.vqa import question_form, read_vqa
 from raybench.parsing.yes_no import fold_yes_no, read_yes_no
+from tests.parsing.sentences import DENIALS
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ from raybench.parsing.yes_no import fold_yes_no, read_yes_no
         ("是的，存在结节", "yes", "recovered:leading"),
         ("The answer is no.", "no", "recovered:announced"),
         ("No, wait. The answer is: **yes**", "yes", "recovered:announced"),
+        ("The answer is no. Had there been air, the answer is yes.", "no", "recovered:announced"),
+        ("The answer is no at first sight. Final answer: yes", "yes", "recovered:announced"),
         ("Based on the image, yes.", "yes", "recovered:closing"),
         ("I would say no", "no", "recovered:alone"),
         ("There is no effusion.", "no", "recovered:negated_finding"),
@@ -60,6 +63,13 @@ def test_read(text, value, form):
         "The image shows pneumonia with no effusion.",
         "eyes",
         "",
+        "There is no doubt that a mass is present.",
+        "No significant interval change of the effusion.",
+        "No other abnormality.",
+        "No fracture can be excluded.",
+        "Without contrast the lesion cannot be characterised.",
+        "Without the lateral view this is hard to tell.",
+        "I do not know.",
     ],
 )
 def test_not_read(text):
@@ -70,6 +80,12 @@ def test_a_negated_finding_does_not_answer_a_question_about_normality():
     assert read_yes_no("No acute abnormality.", "Is there an abnormality?").value == "no"
     assert read_yes_no("No acute abnormality.", "Is the chest normal?").value is None
     assert read_yes_no("No.", "Is the chest normal?").value == "no"
+
+
+@pytest.mark.parametrize(("text", "question", "value"), DENIALS)
+def test_a_denial_answers_what_was_asked(text, question, value):
+    assert read_yes_no(text, question).value == value
+    assert read_vqa(text, question).value == value
 
 
 def test_folding_takes_whole_answers_only():

@@ -122,6 +122,21 @@ def test_a_json_table_is_no_coco_document(folder):
         ("image,label,x0,y0,x1,y1\ngone.png,n,1,1,9,9\n", {}, "gone.png"),
         ("image,width,height,x0,y0,x1,y1\na.png,0,5,1,1,9,9\n", {}, "width and height must be positive, not 0 and 5"),
         ("id,image,x0,y0,x1,y1\n1,a.png,1,1,9,9\n1,b.png,1,1,9,9\n", {}, "row 2: id '1' has the image 'b.png' here"),
+        ("id,image,width,height,x0,y0,x1,y1\n1,a.png,200,100,1,1,9,9\n1,a.png,100,200,1,1,9,9\n", {},
+         "row 2: id '1' is 100 x 200 here, 200 x 100 above"),
+        ("image,width,height,x0,y0,x1,y1\na.png,inf,9,1,1,9,9\n", {}, "width and height must be numbers, not 'inf'"),
+        ("image,x0,y0,x1,y1\na.png,9,9,1,1\n", {}, "box [9.0, 9.0, 1.0, 1.0] has no area"),
+        ("image,x0,y0,x1,y1\na.png,1,1,nan,9\n", {}, "a box needs four finite numbers, not ['1', '1', 'nan', '9']"),
+        ("image,x0,y0,x1,y1\na.png,0,0,60,30\n", {"format": "xyxy-norm"},
+         "box [0.0, 0.0, 60.0, 30.0] reaches far beyond its image; are its numbers fractions?"),
+        ("image,x0,y0,x1,y1\na.png,50,50,900,900\n", {},
+         "reaches far beyond its image; are its numbers pixels of an image of 200 x 100?"),
+        ("image,x0,y0,x1,y1\na.png,0.1,0.2,0.5,0.6\n", {},
+         "lies within one pixel; are its numbers fractions?"),
+        ("image,label,x0,y0,x1,y1\na.png,No finding,1,1,9,9\n", {},
+         "a box labelled 'No finding'; leave the box of an image without findings blank"),
+        ('image,boxes\na.png,"[{""bbox"": 5}]"\n', {}, "a box needs four numbers, not 5"),
+        ('image,boxes\na.png,"[{""bbox"": ""1,2,3,4""}]"\n', {}, "a box needs four numbers, not '1,2,3,4'"),
         ("image,boxes\na.png,[1;2]\n", {}, "t.csv, row 1: no valid JSON list"),
         ("image,boxes\na.png,\"[[1,2,3]]\"\n", {}, "a box is [a, b, c, d, label]"),
         ("image,x0,y0,x1,y1\na.png,1,1,9,9\n", {"columns": {"img": "image"}}, "columns: unknown role 'img'"),
@@ -140,12 +155,24 @@ def test_mistakes(folder, text, options, sentence):
         ({"annotations": [{"image_id": 9, "category_id": 1, "bbox": [0, 0, 1, 1]}]}, "no such image_id 9"),
         ({"annotations": [{"image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]}]}, "no such category_id 5"),
         ({"annotations": [{"image_id": 7, "category_id": 1}]}, "annotation 1: no column 'bbox'"),
+        ({"annotations": [{"image_id": 7, "category_id": 1, "bbox": None}]}, "annotation 1: a box needs four numbers"),
+        ({"annotations": [{"image_id": [7], "category_id": 1}]}, "image_id must be a number or text, not [7]"),
+        ({"annotations": {"a": 1}}, "annotations must be a list, not a dict"),
+        ({"images": ["a.png"]}, "image 1: must be an object, not 'a.png'"),
+        ({"images": [{"id": 7, "file_name": "a.png", "width": None, "height": 9}]}, "width and height must be numbers"),
+        ({"categories": [{"name": "nodule"}]}, "category 1: no column 'id'"),
     ],
 )
 def test_coco_mistakes(folder, changes, sentence):
     with pytest.raises(DataError) as caught:
         read(write(folder, "instances.json", json.dumps(coco(**changes))))
     assert sentence in str(caught.value)
+
+
+def test_an_annotators_overshoot_is_cut_and_null_annotations_are_none(folder):
+    text = "image,x0,y0,x1,y1\na.png,-3,-2,100,103\n"
+    assert [(b.x0, b.y0, b.x1, b.y1) for b in read(write(folder, "t.csv", text))[0].boxes] == [(0, 0, 0.5, 1)]
+    assert all(not sample.boxes for sample in read(write(folder, "i.json", json.dumps(coco(annotations=None)))))
 
 
 def test_from_table_to_score(folder):

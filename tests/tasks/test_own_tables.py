@@ -88,6 +88,14 @@ def test_closed_is_said_or_seen(tmp_path):
         ("id,question,answer,organ\n1,q,a,x\n", {"slices": ("orgen",)},
          "t.csv, row 1 (slices): no column 'orgen' (did you mean 'organ'?)"),
         ("id,question,answer\n1,q,a\n", {"cluster": "patient"}, "t.csv, row 1 (cluster): no column 'patient'"),
+        ("id,question,answer\n1, ,a\n", {}, "t.csv, id 1: blank question"),
+        ("id,Image,question,answer\n1,a.png,q,a\n", {},
+         "t.csv, row 1: column 'Image' is not 'image'; rename it, or say columns: {image: Image}"),
+        ("question,answer,answer_type\nq,a,opne\n", {}, "t.csv, id 0: answer_type 'opne' is neither closed nor open"),
+        ("question,answer,choices\nq,yes,yes|no\n", {},
+         "t.csv, row 1: choices must be a list of two or more (JSON text in a CSV), not 'yes|no'"),
+        ('question,answer,choices\nq,lungs,"[""lung"", ""heart""]"\n', {},
+         "t.csv, id 0: answer 'lungs' is none of its choices (did you mean 'lung'?): lung, heart"),
     ],
 )  # fmt: skip
 def test_mistakes(tmp_path, text, options, sentence):
@@ -101,6 +109,31 @@ def test_null_ids_and_embedded_images_are_mistakes(tmp_path):
         vqa(write(tmp_path, "t.jsonl", '{"id": null, "question": "q", "answer": "a"}'))
     with pytest.raises(DataError, match="row 1: an image must be a path or a URL, not dict"):
         vqa(write(tmp_path, "t.jsonl", '{"question": "q", "answer": "a", "image": {"bytes": "x"}}'))
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ('{"id": NaN, "question": "q", "answer": "a"}', "row 1: blank id"),
+        ('{"question": "q", "answer": NaN}', "row 1: blank answer"),
+        ('{"question": {"text": "q"}, "answer": "a"}', "row 1: the question must be text, not a dict"),
+        ('{"question": "q", "answer": ["a", "b"]}', "row 1: the answer must be text, not a list"),
+        ('{"id": [1], "question": "q", "answer": "a"}', "row 1: an id must be text, not a list"),
+        ('{"question": "q", "answer": "a", "image": [NaN]}', "row 1: an image must be a path or a URL, not float"),
+        ('{"question": "q", "answer": "a", "choices": ["a", null]}', "row 1: choice 2 of 2 is blank"),
+        ('{"question": "q", "answer": "a", "choices": {"x": "a", "y": "b"}}', "or an object with the keys A, B, ...;"),
+    ],
+)
+def test_cells_that_are_no_text(tmp_path, row, sentence):
+    with pytest.raises(DataError) as caught:
+        vqa(write(tmp_path, "t.jsonl", row))
+    assert sentence in str(caught.value)
+
+
+def test_choices_by_letter_and_an_image_left_out(tmp_path):
+    row = '{"question": "q", "answer": "heart", "choices": {"A": "lung", "B": "heart"}, "image": NaN}'
+    found = vqa(write(tmp_path, "t.jsonl", row))[0]
+    assert (found.choices, found.images) == (("lung", "heart"), ())
 
 
 FINDINGS = "id,image,answer\n1,a.png,Normal\n2,b.png,abnormal \n"
@@ -129,6 +162,9 @@ def test_classification(tmp_path):
          "synonyms of 'abnormel' is none of labels (did you mean 'abnormal'?)"),
         ({"labels": ("normal", "abnormal", "Normal")},
          "labels stand twice (case does not count): normal, abnormal, Normal"),
+        ({"labels": ("normal", " ")}, "labels: label 2 is blank"),
+        ({"labels": ("normal", "abnormal"), "synonyms": {"normal": ("ok",), "abnormal": ("OK",)}},
+         "synonyms: 'ok' stands for more than one label, or twice"),
     ],
 )  # fmt: skip
 def test_classification_mistakes(tmp_path, options, sentence):
