@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybench import registry
 from raybench.schema import SCHEMA_VERSION, Row
+from raybench.scoring.caveats import caveats
 
 if TYPE_CHECKING:
     from raybench.engine.doctor import Check
@@ -172,7 +173,6 @@ def _published(row: Row) -> str:
 
 
 _FLAGS = {
-    "self check": "drawn images: a self-check of the pipeline, never a medical claim",
     "few clusters": "few clusters: an interval over fewer than 30 clusters is rough",
     "no spread": "no spread: no bootstrap draw differed, so Wilson's interval stands in",
     "constant": "constant: {models} said the same to every sample; the score is a property of the labels",
@@ -193,8 +193,9 @@ def _notes(board: Board) -> list[str]:
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     if any(line.kind == "reported" for line in board.lines):
         notes.append("reported: published by others under rules of their own, not ranked; sources: --format json")
-    ours = [line for line in board.lines if line.kind != "reported"]
-    for flag in sorted({flag for line in ours for flag in line.headline["flags"]} - _SAID):
+    ours, known = [line for line in board.lines if line.kind != "reported"], caveats(board.task)
+    notes += known.values()
+    for flag in sorted({flag for line in ours for flag in line.headline["flags"]} - _SAID - known.keys()):
         models = ", ".join(line.model for line in ours if flag in line.headline["flags"])
         notes.append(_FLAGS[flag].format(models=models) if flag in _FLAGS else f"flag: {flag}")
     others = [line for line in ours if "human" not in line.headline["flags"] and line.headline["coverage"] is not None]
@@ -251,14 +252,14 @@ def _comparison_row(item: Comparison) -> Row:
         "value_b": item.value_b, "difference": difference.value, "low": difference.low, "high": difference.high,
         "p": difference.p, "test": difference.test, "n": difference.n, "n_clusters": difference.n_clusters,
         "only_a": difference.only_a, "only_b": difference.only_b, "not_shared": item.only, "mde": item.mde,
-        "unit": item.unit,
+        "unit": item.unit, "flags": [*difference.flags, *caveats(item.task)],
     }  # fmt: skip
 
 
 def _flips_text(item: Comparison, models: tuple[str, str], limit: int) -> str:
     where, test = f"{item.task} ({item.dataset}, {item.variant})", item.difference
     lines = [f"\n{where}: {test.test} over {test.n_clusters} clusters"]
-    lines += [f"flag: {flag}" for flag in test.flags]
+    lines += [f"flag: {flag}" for flag in test.flags] + list(caveats(item.task).values())
     if item.only:
         lines.append(f"{item.only} samples that only one of the two has a score for are left out")
     if item.mde is not None:
@@ -281,7 +282,8 @@ def samples(rows: Sequence[Row]) -> str:
     """Return records for reading, one block each."""
     if not rows:
         return "no rows\n"
-    return "\n".join(_sample(row) for row in rows)
+    notes = {note: None for row in rows for note in caveats(row["task"]).values()}
+    return "\n".join([*(_sample(row) for row in rows), *(f"{note}\n" for note in notes)])
 
 
 def _sample(row: Row) -> str:
@@ -367,7 +369,9 @@ def listing(kind: str) -> str:
     if kind in ("tasks", "metrics"):
         found = [(name, registry.load(kind, name)) for name in registry.names(kind)]
         # A profile's own spelling is the one that scores carry.
-        return _plain([[getattr(each, "name", name), _first_line(each)] for name, each in found])
+        marked = {name: caveats(name) for name, _ in found} if kind == "tasks" else {}
+        marks = {name: f" ({', '.join(flags)})" for name, flags in marked.items() if flags}
+        return _plain([[getattr(each, "name", name), _first_line(each) + marks.get(name, "")] for name, each in found])
     entries = [entry for entry in registry.catalogue().values() if (entry.get("kind") == "judge") == (kind == "judges")]
     rows = [
         [str(entry["name"]), _cut(f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip())]

@@ -21,6 +21,7 @@ from raybench.interfaces import Array, MetricDef, Statistics, Task
 from raybench.metrics.contract import is_constant
 from raybench.schema import CELL, Row, Score
 from raybench.scoring.baselines import baseline_records
+from raybench.scoring.caveats import caveat_flags
 from raybench.scoring.columns import Cell, View, append, views
 from raybench.scoring.facts import facts_of, write_facts
 from raybench.scoring.gaps import GAP, gaps
@@ -157,11 +158,10 @@ def _gap_scores(task: Task, cell: Cell) -> list[Score]:
     scores = []
     for gap in gaps(cell, name, metric):
         common, found = _common(task, gap.view), gap.found
-        always = ("self check",) if task.self_check else ()
         scores.append(Score(**{
             **common, "profile": name, "metric": GAP, "value": found.value, "low": found.low, "high": found.high,
             "unit": metric.unit, "higher_is_better": False, "n": found.n, "n_clusters": found.n_clusters,
-            "flags": (*found.flags, *always),
+            "flags": (*found.flags, *caveat_flags(task)),
             "signature": f"{common['signature']}|profile:{name}|metric:{GAP}({headline})",
         }))  # fmt: skip
     return scores
@@ -190,7 +190,6 @@ def _metric_scores(
     """Scores of one profile over one view; metrics with nothing in their denominator give none."""
     chosen = view.scored() if rows is None else rows
     samples, clusters = Samples.of(view.cell.sample_codes[chosen]), view.cell.cluster_codes[chosen]
-    always = ("self check",) if task.self_check else ()
     known = [metric for metric in metrics if metric.over in columns]
     scores = []
     for metric, found in zip(known, samples.intervals(known, columns, clusters), strict=True):
@@ -201,7 +200,7 @@ def _metric_scores(
         scores.append(Score(**{
             **common, "metric": metric.name, "value": found.value, "low": found.low, "high": found.high,
             "unit": metric.unit, "higher_is_better": metric.higher_is_better, "n": found.n,
-            "n_clusters": found.n_clusters, "flags": (*found.flags, *always), "headline": headline,
+            "n_clusters": found.n_clusters, "flags": (*found.flags, *caveat_flags(task)), "headline": headline,
             "signature": signature,
         }))  # fmt: skip
     return scores
