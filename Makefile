@@ -12,10 +12,10 @@ export RAYBENCH_TEST_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint format test test-slow bench clean
+.PHONY: help install demo lint format chromium screenshots test test-slow bench clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## build .venv; again only when pyproject.toml or constraints.txt changed
 
@@ -42,7 +42,18 @@ format: $(STAMP)  ## let ruff mend and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-test: lint  ## every check but the slow tests
+# The dashboard is tested in Debian's chromium; without it those tests are skipped, and fail where CI=true.
+chromium:  ## install chromium, for the dashboard's tests and pictures (Debian, as root)
+	@if command -v chromium >/dev/null || command -v google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium \
+	    fonts-dejavu-core >/dev/null; } || echo 'Chromium could not be installed: the dashboard is not tested in a browser.'; \
+	else echo 'No chromium, so the dashboard is not tested in a browser: install it with `sudo apt-get install chromium`.'; fi
+
+screenshots: $(STAMP) chromium  ## pictures of every page of the dashboard into docs/images (after make demo)
+	$(BIN)/python -m tests.dashboard.screenshots results/quickstart docs/images
+
+test: lint chromium  ## every check but the slow tests
 	$(BIN)/pytest -q -m "not slow"
 
 test-slow: $(STAMP)  ## the slow tests

@@ -1,6 +1,6 @@
 // The leaderboard: all tasks beside one another, or one task with every number beside its headline.
 
-import { api } from "./data.js";
+import { api, isStatic } from "./data.js";
 import { choose, foreign, h, say } from "./dom.js";
 import { FLAGS, capital, count, flagText, full, plural, ranks, rate, share, unitName, words } from "./format.js";
 import { axis, axisHead, whisker } from "./charts.js";
@@ -108,20 +108,23 @@ const modelColumn = (address) => ({
 // --- all tasks ------------------------------------------------------------------------------------------------------
 
 async function overview(asked, meta) {
-  const data = await api("board", {});
+  const question = { slice: asked.get("slice") };
+  const data = await api("board", question);
   const groups = data.groups ?? [];
   const entries = new Map((data.overview ?? []).map((each) => [placeKey(each), each]));
   const wanted = asked.get("group");
   const shown = groups.filter((each) => !wanted || each.group === wanted);
-  const redraws = [];
+  const [redraws, menu, hidden, pinned] = [[], [], asked.getAll("hide"), asked.getAll("pin")];
   let pending = Boolean(data.ranks_pending);
   const pick = picker({}, () => redraws.forEach((act) => act()));
   const parts = shown.map((group) => {
     let current = group;
     const lines = () => current.lines.map((line) => ({ kind: "system", ...line })).filter(matches);
+    const every = groupColumns(group, entries, { pick: pick.column, slice: asked.get("slice") }, () => pending);
+    menu.push(...every);
     const made = table({
-      name: `leaderboard-${group.group || "tasks"}`, caption: `${title(group)}: headline of each task, with 95 % interval`, rows: lines(), state: `sort-${group.group || "all"}`,
-      columns: groupColumns(group, entries, pick.column, () => pending), chosen, empty: "No model has this in its name.",
+      name: `leaderboard-${group.group || "tasks"}`, caption: `${title(group)}: headline of each task, with 95 % interval${asked.get("slice") ? `, ${sliceWords(asked.get("slice"))}` : ""}`, rows: lines(), state: `sort-${group.group || "all"}`,
+      columns: arranged(every, hidden, pinned), chosen, empty: "No model has this in its name.",
     });
     redraws.push((next) => {
       current = next?.groups.find((each) => each.group === group.group) ?? current;
@@ -129,14 +132,15 @@ async function overview(asked, meta) {
     });
     return h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, title(group)), made.exports()), made.node);
   });
-  rankedLater(data, {}, (next) => { pending = false; redraws.forEach((act) => act(next)); });
+  rankedLater(data, question, (next) => { pending = false; redraws.forEach((act) => act(next)); });
   const systems = new Set(groups.flatMap((group) => group.lines.map((line) => line.model)));
   return {
     title: "Leaderboard",
     content: [
       h("h1", {}, "Leaderboard"),
       h("p", { class: "sub" }, `${plural(meta.models?.length || systems.size, "model")} · ${plural(meta.tasks.length, "task")} · ${plural(meta.counts.records ?? 0, "graded answer")}. Values with the 95 % interval; an overall value only where every task of its group is there. A task's name opens its full table; two ticked models can be compared.`),
-      h("div", { class: "filters" }, taskChoice(meta, ""), groups.length > 1 ? choose("group", "Task group", [["", "All groups"], ...groups.map((each) => [each.group, title(each)])], wanted, (group) => set({ group })) : null, filterField(() => redraws.forEach((act) => act()))),
+      asked.get("slice") ? h("p", { class: "active" }, h("a", { class: "chip", href: href({ slice: null }, true), "aria-label": "All samples again" }, h("span", { class: "quiet" }, "only samples of "), foreign(sliceWords(asked.get("slice"))), h("span", { "aria-hidden": "true" }, " ×"))) : null,
+      h("div", { class: "filters" }, taskChoice(meta, ""), groups.length > 1 ? choose("group", "Task group", [["", "All groups"], ...groups.map((each) => [each.group, title(each)])], wanted, (group) => set({ group })) : null, kindChoices(meta, asked), filterField(() => redraws.forEach((act) => act())), columnMenu(menu, hidden, pinned)),
       pick.bar, parts,
     ],
   };
@@ -144,7 +148,18 @@ async function overview(asked, meta) {
 
 const title = (group) => (group.group ? capital(words(group.group)) : "Other tasks");
 
-function groupColumns(group, entries, pick, pending) {
+const sliceWords = (slice) => slice.replace("=", ": ").replaceAll("_", " ");
+
+/** What many tasks share: the kind of image and the language of the question. One at a time. */
+function kindChoices(meta, asked) {
+  if (isStatic()) return null;
+  return ["modality", "language"].map((name) => {
+    const values = [...new Set(meta.tasks.flatMap((task) => task.slices?.[name] ?? []))].sort();
+    return values.length > 1 ? choose(name, capital(name), [["", "All"], ...values.map((value) => [`${name}=${value}`, value])], asked.get("slice"), (slice) => set({ slice })) : null;
+  });
+}
+
+function groupColumns(group, entries, { pick, slice }, pending) {
   const lone = group.tasks.length === 1 ? group.tasks[0] : null;
   const whole = !lone && group.lines.some((line) => line.overall);
   const overallUnit = entries.get(group.tasks[0])?.metric?.unit;
@@ -157,11 +172,11 @@ function groupColumns(group, entries, pick, pending) {
       { key: "overall", label: "Overall", numeric: true, sort: (line) => line.overall?.value ?? null, cell: (line) => scoreCell(asScore(line)), text: (line) => full(asScore(line) ?? {}), csv: (line) => scoreCsv("overall", line.overall) },
       plot,
     ] : []),
-    ...group.tasks.map((key) => taskColumn(key, entries.get(key), group)), ...(lone ? [plot] : []),
+    ...group.tasks.map((key) => taskColumn(key, entries.get(key), group, slice)), ...(lone ? [plot] : []),
   ];
 }
 
-function taskColumn(key, entry, group) {
+function taskColumn(key, entry, group, slice) {
   const [task, dataset, split] = key.split("|");
   const metric = entry?.metric ?? {};
   const values = group.lines.map((line) => line.cells?.[key]?.value).filter((value) => typeof value === "number");
@@ -169,14 +184,17 @@ function taskColumn(key, entry, group) {
   const strength = (value) => (values.length < 2 || high - low < 1e-9 || typeof value !== "number" ? 0 : Math.round(80 * (metric.higher_is_better === false ? high - value : value - low) / (high - low)));
   const score = (line) => line.cells?.[key] && { unit: metric.unit, ...line.cells[key] };
   return {
-    key: `t-${task}`, label: words(task), numeric: true, lower: metric.higher_is_better === false, kind: "task", sort: (line) => line.cells?.[key]?.value ?? null,
-    head: h("span", {}, h("a", { href: href({ task, dataset, split }), tip: `Open ${words(task)} on ${dataset}/${split}` }, words(task)), h("span", { class: "under" }, metricLabel(metric))),
-    paint: (line) => ({ "--tint": `${strength(score(line)?.value)}%` }), cell: (line) => scoreCell(score(line), { link: href({ page: "samples", task, dataset, split, model: line.model }) }),
+    key: `t-${task}-${dataset}`, label: words(task), numeric: true, optional: true, lower: metric.higher_is_better === false, kind: "task", sort: (line) => line.cells?.[key]?.value ?? null,
+    head: h("span", {}, h("a", { href: href({ task, dataset, split, slice }), tip: `Open ${words(task)} on ${dataset}/${split}` }, words(task)), h("span", { class: "under" }, metricLabel(metric))),
+    paint: (line) => ({ "--tint": `${strength(score(line)?.value)}%` }), cell: (line) => scoreCell(score(line), { link: href({ page: "samples", task, dataset, split, slice, model: line.model }) }),
     text: (line) => full(score(line) ?? {}), csv: (line) => scoreCsv(task, line.cells?.[key]),
   };
 }
 
 // --- one task -------------------------------------------------------------------------------------------------------
+
+/** Some sources name a model and give no number for it. */
+const hasNumber = (line) => [line.headline, ...Object.values(line.scores ?? {})].some((score) => typeof score?.value === "number");
 
 async function single(task, asked, meta) {
   const place = placeOf(task);
@@ -185,16 +203,16 @@ async function single(task, asked, meta) {
   };
   const data = await api("board", question);
   let [current, pending] = [data, Boolean(data.ranks_pending)];
-  const published = data.lines.filter((line) => line.kind === "reported").length;
+  const published = data.lines.filter((line) => line.kind === "reported" && hasNumber(line)).length;
   const withPublished = (asked.get("published") ?? (published > FEW ? "0" : "1")) === "1";
-  const isShown = (line) => withPublished || line.kind !== "reported";
+  const isShown = (line) => line.kind !== "reported" || (withPublished && hasNumber(line));
   const lines = () => current.lines.filter((line) => isShown(line) && matches(line));
-  const hidden = asked.getAll("hide");
+  const [hidden, pinned] = [asked.getAll("hide"), asked.getAll("pin")];
   const redraw = () => made.update(lines());
   const pick = picker(place, redraw);
   const seen = { ...data, lines: data.lines.filter(isShown) };
   const every = boardColumns(seen, place, pick.column, () => pending);
-  const columns = every.filter((column) => !hidden.includes(column.key));
+  const columns = arranged(every, hidden, pinned);
   const made = table({
     name: `leaderboard-${task.task}${asked.get("slice") ? `-${asked.get("slice")}` : ""}`, columns, rows: lines(), chosen, empty: data.lines.length ? "No model has this in its name." : "Nothing is scored here yet.",
     caption: `${words(task.task)} on ${task.dataset}/${task.split}: ${metricNote(data.metric)}, ${unitName(data.metric.unit)} with 95 % interval${asked.get("slice") ? `, slice ${asked.get("slice")}` : ""}`,
@@ -209,7 +227,7 @@ async function single(task, asked, meta) {
       h("p", { class: "sub" }, about ? [foreign(about), h("br")] : null,
         foreign(`${task.dataset}/${task.split}`), ` · ${plural(n ?? task.n_samples, "sample")} · ranked by ${metricNote(data.metric)}, in ${unitName(data.metric.unit)}, with the 95 % interval`),
       data.mde_sentence ? h("p", { class: "mde" }, sentence(data.mde_sentence)) : null,
-      h("div", { class: "filters" }, taskChoice(meta, placeKey(task)), boardFilters(data, task, asked, { published, withPublished }), filterField(redraw), columnMenu(every, hidden)),
+      h("div", { class: "filters" }, taskChoice(meta, placeKey(task)), boardFilters(data, task, asked, { published, withPublished }), filterField(redraw), columnMenu(every, hidden, pinned)),
       pick.bar,
       h("section", {}, h("div", { class: "tablehead" }, h("span", { class: "quiet" }, "Tick two models to compare them."), made.exports()), made.node),
       footnotes(seen, task),
@@ -220,7 +238,7 @@ async function single(task, asked, meta) {
 const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.)]$/.test(text) ? (text.endsWith(".") ? "" : ".") : "."}`;
 
 function boardFilters(data, task, asked, { published, withPublished }) {
-  const slices = Object.entries(task.slices ?? {}).flatMap(([name, values]) => values.map((value) => [`${name}=${value}`, `${words(name)}: ${value}`]));
+  const slices = Object.entries(task.slices ?? {}).map(([name, values]) => [capital(words(name)), values.map((value) => [`${name}=${value}`, `${words(name)}: ${value}`])]);
   const columns = (data.columns ?? []).filter((each) => !each.profile.startsWith("judge "));
   return [
     slices.length ? choose("slice", "Slice", [["", "All samples"], ...slices], asked.get("slice"), (slice) => set({ slice })) : null,
@@ -231,13 +249,27 @@ function boardFilters(data, task, asked, { published, withPublished }) {
   ];
 }
 
-function columnMenu(columns, hidden) {
-  const free = columns.filter((column) => column.optional);
+/** The columns that are not hidden; pinned ones stand right after the model and stay in sight. */
+function arranged(columns, hidden, pinned) {
+  const shown = columns.filter((column) => !hidden.includes(column.key));
+  const kept = pinned.map((key) => shown.find((column) => column.key === key && !column.sticky)).filter(Boolean);
+  const at = shown.findIndex((column) => column.key === "model") + 1;
+  return [...shown.slice(0, at), ...kept.map((column) => ({ ...column, pinned: true })), ...shown.slice(at).filter((column) => !kept.includes(column))];
+}
+
+let menuOpen = false;
+
+function columnMenu(columns, hidden, pinned) {
+  const free = columns.filter((column) => column.optional || column.key === "headline" || column.key === "overall");
   if (!free.length) return null;
-  return h("details", { class: "menu" }, h("summary", {}, "Columns"), h("div", {}, free.map((column) => h("label", {}, h("input", {
-    type: "checkbox", checked: !hidden.includes(column.key),
-    on: { change: (event) => set({ hide: event.target.checked ? hidden.filter((key) => key !== column.key) : [...hidden, column.key] }) },
-  }), " ", column.label))));
+  const menu = h("details", { class: "menu columnsmenu", open: menuOpen, on: { toggle: () => { menuOpen = menu.open; } } }, h("summary", {}, "Columns"), h("div", {}, free.map((column) => h("div", { class: "columnrow" }, h("label", {}, h("input", {
+    type: "checkbox", checked: !hidden.includes(column.key), disabled: !column.optional,
+    on: { change: (event) => set({ hide: event.target.checked ? hidden.filter((key) => key !== column.key) : [...hidden, column.key] }, { replace: true }) },
+  }), " ", column.label), h("button", {
+    type: "button", class: "link", "aria-pressed": String(pinned.includes(column.key)), "aria-label": `Pin ${column.label}`, tip: "Keep it beside the model",
+    on: { click: () => set({ pin: pinned.includes(column.key) ? pinned.filter((key) => key !== column.key) : [...pinned, column.key] }, { replace: true }) },
+  }, pinned.includes(column.key) ? "unpin" : "pin")))));
+  return menu;
 }
 
 function boardColumns(data, place, pick, pending) {
@@ -261,7 +293,7 @@ function boardColumns(data, place, pick, pending) {
     counts("refused", "Refused to answer, in percent of the planned rows: scored as wrong."),
     counts("unparsed", "Answered in a form that could not be read, in percent of the planned rows: scored as wrong."),
     counts("failed", "Infrastructure failed, in percent of the planned rows: not scored; run the job again."),
-    ...(data.ranks_pending || data.lines.some((line) => line.rows_per_second) ? [{ key: "rate", label: "rows/s", numeric: true, optional: true, tip: "Answers a second over the run, all replicas together.", sort: (line) => line.rows_per_second ?? null, cell: (line) => rate(line.rows_per_second), text: (line) => rate(line.rows_per_second) }] : []),
+    ...(data.ranks_pending || data.lines.some((line) => line.rows_per_second) ? [{ key: "rate", label: "rows/s", numeric: true, optional: true, tip: "Answers a second of one replica while it works.", sort: (line) => line.rows_per_second ?? null, cell: (line) => rate(line.rows_per_second), text: (line) => rate(line.rows_per_second) }] : []),
   ];
 }
 

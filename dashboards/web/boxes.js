@@ -68,6 +68,7 @@ export const sampleOf = (place, id) => api("sample", { ...place, sample: id });
 /**
  * The viewer of one sample: {node, toggle(), cleanup()}; toggle() hides and shows all boxes.
  * A plain image is windowed in the browser; one with a range of its own (DICOM, volumes) by the server.
+ * Boxes are of the slice that the models saw; on others they are not drawn.
  */
 export function viewer(place, sample, answers) {
   if (!sample.images?.length) return { node: h("div", { class: "viewer none" }, h("p", { class: "quiet" }, "This sample has no image.")), toggle: () => {}, cleanup: () => {} };
@@ -80,6 +81,7 @@ export function viewer(place, sample, answers) {
   const trouble = h("p", { class: "note warn", hidden: true }, "The image cannot be shown: its file has moved or cannot be read. Run the dashboard where the data are.");
   const image = () => sample.images[view.n];
   const size = () => ({ width: image().width_px || picture.naturalWidth || 256, height: image().height_px || picture.naturalHeight || 256 });
+  const onDefault = () => view.slice === null || view.slice === image().slice;
   const redraw = () => {
     const { width, height } = size();
     stage.style.setProperty("aspect-ratio", `${width} / ${height}`);
@@ -87,7 +89,7 @@ export function viewer(place, sample, answers) {
     board.style.setProperty("transform", `translate(${view.x}px, ${view.y}px) scale(${view.zoom})`);
     const scale = (stage.clientWidth || 400) / width * view.zoom;
     picture.classList.toggle("pixels", scale > 3);
-    const here = layers.map((layer) => ({ ...layer, off: layer.off || view.hidden, boxes: layer.boxes.filter((box) => (box.image ?? 0) === view.n) }));
+    const here = layers.map((layer) => ({ ...layer, off: layer.off || view.hidden, boxes: onDefault() ? layer.boxes.filter((box) => (box.image ?? 0) === view.n) : [] }));
     draw(overlay, here, { width, height }, scale);
     level.textContent = `${Math.round(view.zoom * 100)} %`;
   };
@@ -125,7 +127,10 @@ export function viewer(place, sample, answers) {
     h("button", { type: "button", "aria-label": "Zoom out", on: { click: () => zoom(1 / 1.5) } }, "−"), level,
     h("button", { type: "button", "aria-label": "Zoom in", on: { click: () => zoom(1.5) } }, "+"),
     h("button", { type: "button", on: { click: reset } }, "Fit"), boxesButton);
-  const node = h("div", { class: "viewer" }, images(sample, view, load), stage, trouble, bar, chips, slices(image, view, load), windowing(image, view, picture, load));
+  const own = h("div");  // what depends on the image: its slices, its window
+  const controls = () => own.replaceChildren(...[slices(image, view, load), windowing(image, view, picture, load)].filter(Boolean));
+  const node = h("div", { class: "viewer" }, images(sample, view, () => { controls(); load(); }), stage, trouble, bar, chips, own);
+  controls();
   const watch = new ResizeObserver(redraw);
   watch.observe(stage);
   load();
@@ -172,7 +177,7 @@ function gestures(stage, { zoom, move, reset }) {
 function images(sample, view, load) {
   if (sample.images.length < 2) return null;
   const buttons = sample.images.map((each, n) => h("button", { type: "button", "aria-pressed": String(n === 0), on: { click: () => {
-    Object.assign(view, { n, slice: null, zoom: 1, x: 0, y: 0 });
+    Object.assign(view, { n, slice: null, window: null, zoom: 1, x: 0, y: 0 });
     buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(i === n)));
     load();
   } } }, foreign(each.label || `Image ${n + 1}`)));
@@ -204,6 +209,7 @@ function windowing(image, view, picture, load) {
   const start = own ? found.window ?? [(low + high) / 2, high - low] : [128, 256];
   const filter = s("svg", { class: "unseen", "aria-hidden": "true" });
   const ask = later(load);
+  picture.style.setProperty("filter", "none");
   const apply = () => {
     const [middle, width] = [Number(centre.input.value), Math.max(1, Number(spread.input.value))];
     if (own) {

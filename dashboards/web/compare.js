@@ -14,7 +14,8 @@ const known = (value) => typeof value === "number";
 
 export async function page(asked, meta) {
   const models = meta.models.map((each) => each.name ?? each);
-  const [a, b] = ["a", "b"].map((side) => asked.get(side));
+  const two = !asked.get("a") && !asked.get("b") && models.length === 2;  // nothing else could be meant
+  const [a, b] = two ? models : ["a", "b"].map((side) => asked.get(side));
   const head = [h("h1", {}, "Compare"), h("div", { class: "filters" }, sideChoice("a", "Model A", models, a), swap(a, b), sideChoice("b", "Model B", models, b))];
   if (!a || !b || a === b) {
     const hint = a && a === b ? "Both sides name the same model; choose another one." : models.length < 2 ? "This folder holds answers of one model only; run the same tasks with a second one." : "Choose two models above, or tick two rows of the leaderboard.";
@@ -29,8 +30,9 @@ export async function page(asked, meta) {
   const chosen = heads.filter(fit);
   const one = asked.get("task") && chosen.length ? chosen[0] : heads.length === 1 ? heads[0] : null;
   head[1].append(taskChoice(meta, places, one));
+  if (one?.slices?.length) head[1].append(sliceChoice(one, asked.get("slice")));
   const [nameA, nameB] = data.models;
-  const body = one ? detail(one, data) : all(heads, data);
+  const body = one ? detail(one, data, asked.get("slice")) : all(heads, data);
   return { title: `${nameA} and ${nameB}`, ...body, content: [...head, ...body.content, properties(data)] };
 }
 
@@ -43,8 +45,21 @@ function taskChoice(meta, places, one) {
   const options = (one && places.length < 2 ? known : places).map((item) => [placeKey(item), `${words(item.task)} · ${item.dataset}`]);
   return choose("task", "Task", [["", "All tasks"], ...new Map(options)], one ? placeKey(one) : "", (key) => {
     const [task, dataset, split] = key.split("|");
-    set({ task: task || null, dataset, split, variant: null, images: null, sort: null });
+    set({ task: task || null, dataset, split, variant: null, images: null, slice: null, sort: null });
   });
+}
+
+const sliceText = (slice) => slice.replace("=", ": ").replaceAll("_", " ");
+
+const sliceChoice = (item, chosen) => choose("slice", "Slice", [["", "All samples"], ...item.slices.map((row) => [row.slice, `${sliceText(row.slice)} (${count(row.n)})`])], chosen, (slice) => set({ slice }));
+
+/** A comparison on one slice of its samples: its numbers, and the cases that lie in it. */
+export function within(item, slice) {
+  const row = slice && (item.slices ?? []).find((each) => each.slice === slice);
+  if (!row) return item;
+  const at = slice.indexOf("=");
+  const [name, value] = [slice.slice(0, at), slice.slice(at + 1)];
+  return { ...item, mde: null, only: 0, ...row, flips: (item.flips ?? []).filter((flip) => String(flip.slices?.[name] ?? "") === value) };
 }
 
 const nothingOn = (asked) => state(`Nothing to compare on ${words(asked.get("task"))}`, "The two were not both graded on it with the same prompt.", h("p", {}, h("a", { href: href({ task: null, dataset: null, split: null }, true) }, "Compare them on all tasks")));
@@ -54,6 +69,8 @@ const nothingOn = (asked) => state(`Nothing to compare on ${words(asked.get("tas
 const isSure = (item) => typeof item.p === "number" && item.p < SURE && item.difference !== 0;
 const winner = (item) => ((item.difference > 0) === (item.higher_is_better !== false) ? "a" : "b");
 const tone = (item) => (isSure(item) ? `side-${winner(item)}` : "undecided");
+
+const where = (item) => [foreign(words(item.task)), item.slice ? [", ", foreign(sliceText(item.slice))] : ""];
 
 /** The answer in a sentence; never "better" where the test leaves it open. */
 function verdict(item, [a, b]) {
@@ -65,10 +82,10 @@ function verdict(item, [a, b]) {
     const [better, worse] = winner(item) === "a" ? [a, b] : [b, a];
     const pair = winner(item) === "a" ? values : [values[2], values[1], values[0]];
     const turned = item.difference > 0 ? item : { ...item, difference: -item.difference, low: known(item.high) ? -item.high : null, high: known(item.low) ? -item.low : null };
-    return h("div", { class: "verdict" }, h("p", { class: "big" }, h("strong", {}, foreign(better)), " is better than ", foreign(worse), " at ", foreign(words(item.task)), "."),
+    return h("div", { class: "verdict" }, h("p", { class: "big" }, h("strong", {}, foreign(better)), " is better than ", foreign(worse), " at ", ...where(item), "."),
       h("p", {}, `${metricLabel(item)}: `, pair, ", a difference of ", h("b", {}, `${number(Math.abs(turned.difference), turned.unit)} ${unit}`), known(turned.low) ? ` (95 % interval ${number(turned.low, turned.unit)} to ${number(turned.high, turned.unit)})` : "", `, ${tail}.`));
   }
-  return h("div", { class: "verdict" }, h("p", { class: "big" }, "No difference can be shown between ", foreign(a), " and ", foreign(b), " at ", foreign(words(item.task)), "."),
+  return h("div", { class: "verdict" }, h("p", { class: "big" }, "No difference can be shown between ", foreign(a), " and ", foreign(b), " at ", ...where(item), "."),
     h("p", {}, `${metricLabel(item)}: `, values, `, A less B ${size} ${unit}, ${tail}.`,
       typeof item.mde === "number" ? ` Differences under about ${number(item.mde, item.unit)} ${unit} cannot be told apart with so many samples.` : ""));
 }
@@ -113,16 +130,17 @@ function all(heads, data) {
 
 const several = (heads, row) => heads.filter((other) => placeKey(other) === placeKey(row)).length > 1;
 
-function detail(item, data) {
-  const slices = (item.slices ?? []).map((row) => ({ unit: item.unit, higher_is_better: item.higher_is_better, ...row }));
+function detail(whole, data, slice) {
+  const item = within(whole, slice);
+  const slices = (whole.slices ?? []).map((row) => ({ unit: item.unit, higher_is_better: item.higher_is_better, ...row }));
   const [a, b] = data.models;
   const sliced = slices.length ? table({ name: `compare-${item.task}-slices`, caption: `${a} (A) and ${b} (B) on ${words(item.task)} by slice: ${metricNote(item)}`, rows: slices, chosen: dim, state: "sort-s", columns: [
-    { key: "slice", label: "Slice", sticky: true, heading: true, sort: (row) => row.slice, cell: (row) => foreign(row.slice.replace("=", ": ")), text: (row) => row.slice }, ...differenceColumns(slices, data)] }) : null;
+    { key: "slice", label: "Slice", sticky: true, heading: true, sort: (row) => row.slice, cell: (row) => h("a", { href: href({ slice: row.slice }, true), tip: "Only this slice: its verdict and its cases" }, foreign(sliceText(row.slice))), text: (row) => row.slice }, ...differenceColumns(slices, data)] }) : null;
   return { content: [
     verdict(item, data.models), item.only ? h("p", { class: "quiet" }, `${plural(item.only, "sample")} left out: only one of the two was graded on ${item.only === 1 ? "it" : "them"}.`) : null,
     flips(item, data),
-    sliced ? h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, "By slice"), sliced.exports()), sliced.node) : null,
-    everyMetric(item, data),
+    sliced ? h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, "By slice"), h("span", { class: "quiet" }, "p values of each slice alone: of twenty slices without a difference one looks like one."), sliced.exports()), sliced.node) : null,
+    everyMetric(whole, data),
   ] };
 }
 
@@ -157,7 +175,7 @@ function metricTable(item, data) {
 
 /** The address of a case: its sample, with both models' answers, walking through the list it stands in. */
 export function flipLink(item, models, sample, side) {
-  return href({ page: "sample", ...placeOf(item), variant: item.variant, images: item.images, sample, model: models, list: "flips", a: models[0], b: models[1], side });
+  return href({ page: "sample", ...placeOf(item), slice: item.slice, variant: item.variant, images: item.images, sample, model: models, list: "flips", a: models[0], b: models[1], side });
 }
 
 export const sides = (item, [a, b]) => [[a, "a"], [b, "b"]].map(([name, side]) => [side, name, (item.flips ?? []).filter((flip) => flip.better === name)]);

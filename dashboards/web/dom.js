@@ -79,10 +79,10 @@ export function say(text) {
 
 export const option = (value, label, chosen) => h("option", { value, selected: value === chosen }, label ?? value);
 
-/** A labelled <select>; `options` are [value, label]. */
+/** A labelled <select>; `options` are [value, label], or [heading, [[value, label], ...]] for a group of them. */
 export function choose(id, label, options, chosen, act) {
   const select = h("select", { id, on: { change: () => act(select.value) } },
-    options.map(([value, text]) => option(value, text, chosen ?? "")));
+    options.map(([value, text]) => (Array.isArray(text) ? h("optgroup", { label: value }, text.map(([each, name]) => option(each, name, chosen ?? ""))) : option(value, text, chosen ?? ""))));
   return h("label", { class: "field", for: id }, h("span", {}, label), select);
 }
 

@@ -73,10 +73,13 @@ export function duration(seconds) {
 /** What a flag on a score means: [short mark, sentence]. */
 export const FLAGS = {
   "self check": ["self-check", "Drawn images: a self-check of the pipeline, never a medical claim."],
+  "known leak": ["known leak", "Answers to this test are known to have leaked into public training data; see the notes."],
   "few clusters": ["rough", "Few clusters: an interval over fewer than 30 patients or images is rough."],
   "no spread": ["no spread", "No bootstrap draw differed, so Wilson's interval stands in."],
   uncalibrated: ["uncalibrated", "Nobody has measured this judge against people on this kind of data: its numbers may be biased."],
   unsupported: ["unsupported", "The judge's card does not cover this kind of data, or the judge is no better than chance on it."],
+  constant: ["constant", "The same answer to every sample: the number is a property of the labels."],
+  human: ["reader", "A human reader's own boxes, on the images that he or she read; the truth is made of them too."],
   corrected: ["corrected", "Corrected for the judge's known errors (sensitivity and specificity of its card)."],
   train_leak: ["leak", "Training data of this model hold test questions or rewordings of them."],
   leak: ["leak", "Training data hold test questions or rewordings of them."],

@@ -8,6 +8,8 @@ import { href, set } from "./route.js";
 import { table } from "./table.js";
 
 const AGAIN = 5000;
+/** More changes than this are folded away: another job, not another setting. */
+const MANY = 20;
 const ENDED = ["done", "incomplete", "failed", "interrupted", "lost"];
 const MEANING = {
   done: "Everything planned is answered.", incomplete: "Ended with rows that failed; the same command asks those again.", failed: "Ended by an error; see below.",
@@ -100,7 +102,9 @@ function difference({ spec_diff: rows, previous }) {
   const made = table({ name: "spec-diff", caption: "What the spec says other than the run before", rows, state: "sort-d", columns: [
     { key: "path", label: "Setting", heading: true, sticky: true, sort: (row) => row.path, cell: (row) => h("span", { class: "id" }, foreign(row.path)), text: (row) => row.path },
     { key: "before", label: "Before", kind: "text", cell: (row) => shown(row.before), text: (row) => JSON.stringify(row.before ?? null) }, { key: "after", label: "This run", kind: "text", cell: (row) => shown(row.after), text: (row) => JSON.stringify(row.after ?? null) }] });
-  return h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, "Changed since the run before"), made.exports()), made.node);
+  const head = `Changed since the run before: ${plural(rows.length, "setting")}`;
+  if (rows.length > MANY) return h("section", {}, h("details", {}, h("summary", {}, h("h2", { class: "inline" }, head)), h("div", { class: "tablehead tight" }, made.exports()), made.node));
+  return h("section", {}, h("div", { class: "tablehead" }, h("h2", {}, head), made.exports()), made.node);
 }
 
 /** Nested settings as one flat list of pairs. */

@@ -7,7 +7,7 @@ import { isBoxes, outcomeMark, placeOf, valueText } from "./cells.js";
 import { viewer } from "./boxes.js";
 import { go, href, params, set } from "./route.js";
 import { remembered } from "./samples.js";
-import { sides } from "./compare.js";
+import { sides, within } from "./compare.js";
 
 const FIRST = 4;
 
@@ -67,10 +67,11 @@ async function neighbours(asked, data) {
   const place = placeOf(Object.fromEntries(asked));
   if (asked.get("list") === "flips") {
     const found = await api("compare", { a: asked.get("a"), b: asked.get("b") }).catch(() => null);
-    const item = found?.items.find((each) => each.headline && ["task", "dataset", "split", "variant", "images"].every((name) => !asked.get(name) || each[name] === asked.get(name)));
+    const whole = found?.items.find((each) => each.headline && ["task", "dataset", "split", "variant", "images"].every((name) => !asked.get(name) || each[name] === asked.get(name)));
+    const item = whole && within(whole, asked.get("slice"));
     const side = item && sides(item, found.models).find(([name]) => name === asked.get("side"));
     const list = side ? side[2].map((flip) => flip.sample) : [];
-    const up = h("a", { href: href({ page: "compare", a: asked.get("a"), b: asked.get("b"), ...place, variant: asked.get("variant"), images: asked.get("images") }) }, "‹ Compare ", foreign(asked.get("a")), " and ", foreign(asked.get("b")));
+    const up = h("a", { href: href({ page: "compare", a: asked.get("a"), b: asked.get("b"), ...place, slice: asked.get("slice"), variant: asked.get("variant"), images: asked.get("images") }) }, "‹ Compare ", foreign(asked.get("a")), " and ", foreign(asked.get("b")));
     if (list.includes(here)) return { ...around(list, here), up, note: `${side[1]} right, the other wrong: ${list.indexOf(here) + 1} of ${list.length}` };
     return { previous: data.previous?.sample, next: data.next?.sample, up };
   }

@@ -2,7 +2,7 @@
 
 import { api, imageUrl } from "./data.js";
 import { brief, choose, foreign, h } from "./dom.js";
-import { count, plural, words } from "./format.js";
+import { capital, count, plural, words } from "./format.js";
 import { outcomeMark, placeKey, placeOf } from "./cells.js";
 import { href, set } from "./route.js";
 import { table } from "./table.js";
@@ -60,18 +60,31 @@ function taskChoice(meta, task) {
 function facets(data, task, asked, meta) {
   const facet = (name, label, any, values) => (values.length ? choose(name, label, [["", any], ...values], asked.get(name), (value) => set({ [name]: value })) : null);
   const counted = (name, turn = words) => (data.facets?.[name] ?? []).map((each) => [String(each.value), `${turn(each.value)}${typeof each.n === "number" ? ` (${count(each.n)})` : ""}`]);
-  const models = meta.models.map((each) => each.name ?? each);
-  const slices = counted("slice", (value) => String(value).replace("=", ": "));
+  const counts = counted("model", String);
+  const models = counts.length ? counts : meta.models.map((each) => [each.name ?? each, each.name ?? each]);
+  const slices = grouped(counted("slice", (value) => String(value).replace("=", ": ")));
   const outcomes = counted("outcome");
+  const [verdicts, judges] = [counted("verdict"), counted("judge", String)];
   return [
-    facet("model", "Model", "All models", models.map((name) => [name, name])),
+    facet("model", "Model", "All models", models),
     facet("outcome", "Outcome", "Any", outcomes.length ? outcomes : ["answered", "refused", "unparsed", "failed"].map((name) => [name, name])),
     facet("correct", "Right or wrong", "Either", [["1", "right"], ["0", "wrong"]]),
-    facet("slice", "Slice", "All", slices.length ? slices : Object.entries(task.slices ?? {}).flatMap(([name, values]) => values.map((value) => [`${name}=${value}`, `${words(name)}: ${value}`]))),
-    meta.judges?.length ? facet("verdict", "Judge's verdict", "Any", [["correct", "correct"], ["incorrect", "incorrect"]]) : null,
-    facet("disagree", "Disagreement", "–", [["models", "between models"], ...(meta.judges?.length ? [["judges", "between judges"]] : [])]),
-    asked.get("disagree") === "models" ? facet("other", "… with", "any model", models.filter((name) => name !== asked.get("model")).map((name) => [name, name])) : null,
+    facet("slice", "Slice", "All", slices.length ? slices : grouped(Object.entries(task.slices ?? {}).flatMap(([name, values]) => values.map((value) => [`${name}=${value}`, `${words(name)}: ${value}`])))),
+    judges.length > 1 ? facet("judge", "Judge", "Any", judges) : null,
+    facet("verdict", "Judge's verdict", "Any", verdicts),
+    facet("disagree", "Disagreement", "–", [["models", "between models"], ...(judges.length > 1 ? [["judges", "between judges"]] : [])]),
+    asked.get("disagree") === "models" ? facet("other", "… with", "any model", models.filter(([name]) => name !== asked.get("model"))) : null,
   ];
+}
+
+/** Slices under the name of what they slice by. */
+function grouped(slices) {
+  const found = new Map();
+  for (const [value, text] of slices) {
+    const name = capital(words(value.split("=")[0]));
+    found.set(name, [...(found.get(name) ?? []), [value, text]]);
+  }
+  return [...found];
 }
 
 function search(asked) {

@@ -4,7 +4,8 @@ import { h, say, visible } from "./dom.js";
 import { href, params, set } from "./route.js";
 
 /**
- * A column: {key, label, tip, numeric, lower, sticky, sort(row), cell(row) -> Node | text, text(row), csv(row)}.
+ * A column: {key, label, tip, numeric, lower, sticky, pinned, sort(row), cell(row) -> Node | text, text(row), csv(row)}.
+ *   sticky: stays in sight when the table scrolls sideways; pinned: so on wide screens only, as the reader asked.
  *   sort: what to order by (null last); absent = not sortable.
  *   text: plain text for exports; absent = not exported. csv: several {name: value}; default {label: text}.
  */
@@ -21,6 +22,7 @@ export function table({ columns, rows, caption, name, state = "sort", chosen = (
     const ready = shown();
     body.replaceChildren(...ready.map((row) => line(row, columns, chosen(row))));
     if (!ready.length) body.append(h("tr", { class: "none" }, h("td", { colspan: columns.length }, empty)));
+    place(node);
   };
   const head = h("tr", {}, columns.map((column) => {
     const th = h("th", { scope: "col", class: classes(column) }, label(column, () => {
@@ -37,11 +39,29 @@ export function table({ columns, rows, caption, name, state = "sort", chosen = (
   const node = h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
     h("table", { class: "data" }, h("caption", { class: "unseen" }, caption), h("thead", {}, head), body));
   fill();
+  if (columns.filter(isPinned).length > 1) new ResizeObserver(() => place(node)).observe(node);
   return { node, fill, exports: () => exportBar(() => ({ columns, rows: shown(), caption, name })), update: (next) => { rows = next; fill(); } };
 }
 
 const parse = (order) => (order.startsWith("-") ? [order.slice(1), true] : [order, false]);
-const classes = (column) => [column.numeric ? "num" : "", column.sticky ? "pin" : "", column.kind ?? ""].join(" ").trim() || null;
+const isPinned = (column) => Boolean(column.sticky || column.pinned);
+const classes = (column) => [column.numeric ? "num" : "", column.sticky ? "pin" : column.pinned ? "pin by-hand" : "", column.kind ?? ""].join(" ").trim() || null;
+
+/** Set each pinned column beside those pinned before it. */
+function place(node) {
+  const pins = [...node.querySelectorAll("thead .pin")];
+  if (pins.length < 2) return;
+  const narrow = matchMedia("(max-width: 640px)").matches;
+  let left = 0;
+  const offsets = new Map(pins.map((th) => {
+    const at = left;
+    if (!narrow || !th.classList.contains("by-hand")) left += th.getBoundingClientRect().width;
+    return [th.cellIndex, at];
+  }));
+  for (const row of node.querySelectorAll("tr")) {
+    for (const [index, at] of offsets) row.cells[index]?.style.setProperty("left", `${at}px`);
+  }
+}
 
 function label(column, act) {
   const text = [column.head ?? column.label, column.lower ? h("span", { class: "quiet", "aria-label": ", lower is better" }, " ↓") : null];

@@ -6,6 +6,7 @@ and stand in the board from then on.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,7 @@ from raybench.dashboard.ranking import cell_speed, kept_pairs, ranges, rank_pair
 from raybench.errors import StoreError, nearest
 from raybench.leaderboard.boards import Board, Line, _add_reported, _board, _ranked_set
 from raybench.leaderboard.reported import reported_rows
+from raybench.leaderboard.trust import judge_notes
 from raybench.schema import CELL, Row, canonical_json
 
 __all__ = ["board_document", "find_boards", "pareto_document", "ranks_document"]
@@ -99,7 +101,7 @@ def board_document(view: View, asked: Mapping[str, str]) -> Row:
     """Return `/api/board`: one board if a task is named, else the overview."""
     chosen = {name: value for name, value in asked.items() if name != "reported"}
     if "task" not in chosen:
-        return _overview(view, find_boards(view, chosen))
+        return _overview(view, find_boards(view, chosen), chosen)
     boards = find_boards(view, chosen, asked.get("reported") == "1")
     if len(boards) > 1:
         places = ", ".join(f"{board.dataset}/{board.split}" for board in boards)
@@ -155,8 +157,7 @@ def _mde_sentence(board: Board) -> str | None:
 
 def _notes(board: Board) -> list[str]:
     notes = []
-    if any(profile.startswith("judge ") for profile, _ in (board.metric, *board.columns)):
-        notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
+    notes += judge_notes(board)
     if any(line.partial for line in board.lines if line.kind == "system"):
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     for line in board.lines:
@@ -221,8 +222,8 @@ def _fill(lines: Sequence[Row], ranks: Row | None) -> None:
 # --- all tasks -------------------------------------------------------------------------------------------------------
 
 
-def _overview(view: View, boards: Sequence[Board]) -> Row:
-    entries, ranks = [], _known_ranks(view, {})
+def _overview(view: View, boards: Sequence[Board], asked: Mapping[str, str]) -> Row:
+    entries, ranks = [], _known_ranks(view, asked)
     for board in boards:
         plugin = registry.load("tasks", board.task)
         systems = [line for line in board.lines if line.kind == "system"]
@@ -244,8 +245,8 @@ def _overview(view: View, boards: Sequence[Board]) -> Row:
 
 
 def pareto_document(view: View, asked: Mapping[str, str]) -> Row:
-    """Return `/api/pareto`: each ranked line's score and speed; frontier = no other is better in both."""
-    speed, (board, *_) = cell_speed(view), find_boards(view, asked)
+    """Return `/api/pareto`: each line's score, speed and price; frontier = no other is better and faster."""
+    speed, prices, (board, *_) = cell_speed(view), _prices(view), find_boards(view, asked)
     sign = 1 if metric_document(*board.metric)["higher_is_better"] else -1
     points = []
     for line in board.lines:
@@ -256,6 +257,7 @@ def pareto_document(view: View, asked: Mapping[str, str]) -> Row:
                 "id": line_id(line), "model": head["model"], "label": line.model, "score": head["value"],
                 "low": head["low"], "high": head["high"], "n": head["n"], "partial": line.partial,
                 "rows_per_second": known.get("rows_per_second"), "tokens_out": known.get("tokens_out"),
+                "cost_per_1000": _cost(known, prices.get(head["model"], {})),
             })  # fmt: skip
     for point in points:
         rate = point["rows_per_second"]
@@ -265,3 +267,28 @@ def pareto_document(view: View, asked: Mapping[str, str]) -> Row:
             for other in points
         )  # fmt: skip
     return {**_place(board), "metric": metric_document(*board.metric), "points": points}
+
+
+def _prices(view: View) -> dict[str, Row]:
+    """Model -> its entry in the newest spec that names it."""
+    found = {}
+    for run in view.scores("SELECT spec FROM runs WHERE spec IS NOT NULL ORDER BY committed_at"):
+        found |= {entry.get("name"): entry for entry in json.loads(run["spec"]).get("models") or []}
+    return found
+
+
+def _cost(known: Row, entry: Row) -> float | None:
+    """What a thousand answers cost at the prices that the spec gives; None where it gives none."""
+    hourly, tokens = entry.get("price_per_hour"), entry.get("price_per_million_tokens")
+    if hourly is None and tokens is None:
+        return None
+    cost = 0.0
+    if hourly:
+        if not known.get("rows_per_second"):
+            return None
+        cost += hourly / 3.6 / known["rows_per_second"]
+    if tokens:
+        if known.get("tokens_in") is None or known.get("tokens_out") is None:
+            return None
+        cost += (tokens[0] * known["tokens_in"] + tokens[1] * known["tokens_out"]) / 1000
+    return cost

@@ -1,4 +1,8 @@
-"""What is known of a judge: its card, if it came with one, and what it scored here."""
+"""What is known of a judge: its cards, if anyone has measured it, and what it scored here.
+
+Cards are looked for in the result folder (`judge_cards/*.json`), among the weights that ship with raybench, and beside
+the weights that a run names. Each is one JSON document about one judge, of one suite of answers whose truth is known.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from raybench import registry
 from raybench.dashboard.folder import View
@@ -18,8 +21,8 @@ from raybench.schema import Row
 
 __all__ = ["judge_document"]
 
-_CARD = "judge_card.json"
-_MAX_BYTES = 4 * 2**20
+_CARD, _CARDS = "judge_card.json", "judge_cards"
+_MAX_BYTES, _MAX_CARDS = 4 * 2**20, 200
 
 
 def judge_document(view: View, name: str) -> Row:
@@ -36,15 +39,30 @@ def judge_document(view: View, name: str) -> Row:
         raise StoreError(f"no judge {name!r} graded here; there are: {', '.join(known) or 'none'}")
     places = ("task", "dataset", "split", "model", "variant", "images", "protocol")
     scores = [{**{key: row[key] for key in places}, **score_document(row)} for row in rows]
-    return {"judge": name, "card": shown(_card(view, name)), "scores": scores}
+    cards = [shown(card) for card in _cards(view, name)]
+    return {"judge": name, "card": cards[0] if cards else None, "cards": cards, "scores": scores}
 
 
-def _card(view: View, name: str) -> Any:
-    """The card beside the judge's weights: those that ship with raybench, or the folder that a run names."""
-    for text in _found(view, name):
-        with suppress(ValueError):
-            return json.loads(text)
+def _cards(view: View, name: str) -> list[Row]:
+    """The result folder's own cards of the judge, newest name last first; else the one beside its weights."""
+    own = [card for text in _own(view) if (card := _parsed(text)) and card.get("judge") == name]
+    return own[::-1] or [card for text in _found(view, name) if (card := _parsed(text))][:1]
+
+
+def _parsed(text: str | bytes) -> Row | None:
+    with suppress(ValueError):
+        found = json.loads(text)
+        return found if isinstance(found, dict) else None
     return None
+
+
+def _own(view: View) -> Iterator[bytes]:
+    files = view.store.files
+    for name in [name for name in files.names(_CARDS) if name.endswith(".json")][-_MAX_CARDS:]:
+        with suppress(OSError):
+            data = files.read(f"{_CARDS}/{name}")
+            if len(data) < _MAX_BYTES:
+                yield data
 
 
 def _found(view: View, name: str) -> Iterator[str]:

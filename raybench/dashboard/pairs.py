@@ -16,17 +16,17 @@ from raybench import registry
 from raybench.dashboard.correct import Hits, headline_of, hits_of
 from raybench.dashboard.folder import LIVE_RECORDS, View
 from raybench.dashboard.ranking import Columns, cell_columns, paired_columns, where_cell
-from raybench.dashboard.words import shown
+from raybench.dashboard.words import shown, without_identity
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import Array, MetricDef
-from raybench.leaderboard.hits import Graded, graded, paired
+from raybench.leaderboard.hits import Graded, Paired, graded, paired
 from raybench.schema import CELL, Row
 from raybench.stats.paired import PairedDifference, mde, paired_difference
 
 __all__ = ["FLIPS", "compare_document", "properties"]
 
 #: Flips shown: with a task, and without.
-FLIPS = (500, 50)
+FLIPS = (500, 100)
 _PLACE = ("task", "dataset", "split")
 _SHARED = (*_PLACE, "variant", "images")
 
@@ -83,7 +83,7 @@ def _items(view: View, a: Row, b: Row, whole: bool) -> list[Row]:
         if (name, metric) in means:
             found = _of_hits(sides, means.index((name, metric)), is_head)
         else:
-            found = _reduced(view, (a, b), name, metric)
+            found = _reduced(view, (a, b), name, metric, is_head)
         if found is not None:
             out.append({**_named(a, name, metric), "headline": is_head, "slices": [], "flips": [], **found})
             if is_head and flips is not None:
@@ -148,15 +148,44 @@ def _slice_rows(texts: Array, hits: tuple[Array, Array], clusters: Array) -> lis
 _MAX_VALUES = 40
 
 
-def _reduced(view: View, cells: tuple[Row, Row], profile: str, metric: MetricDef) -> Row | None:
+#: A reduced metric is bootstrapped anew in each slice: for at most so many samples and slices.
+_MAX_RESAMPLED, _MAX_RESAMPLED_SLICES = 2000, 40
+
+
+def _reduced(view: View, cells: tuple[Row, Row], profile: str, metric: MetricDef, headline: bool) -> Row | None:
     sides = [_graded(view, cell, profile) for cell in cells]
     found = paired(sides[0], sides[1], metric)
     if found.value_a is None or found.value_b is None:
         return None
-    return {
-        "value_a": found.value_a, "value_b": found.value_b, **_fields(found.difference), "mde": None,
-        "only": found.left_out,
-    }  # fmt: skip
+    rows = _reduced_slices(view, cells[0], sides, metric, found.samples) if headline else []
+    return {**_paired_row(found), "mde": None, "only": found.left_out, "slices": rows}
+
+
+def _paired_row(found: Paired) -> Row:
+    return {"value_a": found.value_a, "value_b": found.value_b, **_fields(found.difference)}
+
+
+def _reduced_slices(
+    view: View, cell: Row, sides: Sequence[Graded], metric: MetricDef, samples: Sequence[str]
+) -> list[Row]:
+    """The same comparison on the samples of each slice; nothing where that would take long."""
+    if len(samples) > _MAX_RESAMPLED:
+        return []
+    where, values = where_cell(cell)
+    sql = f"SELECT DISTINCT r.sample, r.slices FROM {LIVE_RECORDS} WHERE {where}"
+    parsed = {row["sample"]: json.loads(row["slices"] or "{}") for row in view.rows(sql, values)}
+    inside: dict[str, list[str]] = {}
+    for name in samples:
+        for key, value in parsed.get(sides[0].rows[name]["sample"], {}).items():
+            inside.setdefault(f"{key}={value}", []).append(name)
+    names = [key for key in sorted(inside) if not key.endswith("=") and len(inside[key]) < len(samples)]
+    out = []
+    for key in names if len(names) <= _MAX_RESAMPLED_SLICES else ():
+        parts = [Graded({name: side.statistics[name] for name in inside[key]}, side.rows) for side in sides]
+        found = paired(parts[0], parts[1], metric)
+        if found.value_a is not None and found.value_b is not None:
+            out.append({"slice": key, **_paired_row(found)})
+    return out
 
 
 def _graded(view: View, cell: Row, profile: str) -> Graded:
@@ -181,7 +210,7 @@ def _flips(view: View, cells: tuple[Row, Row], sides: Sequence[Columns], hits: H
     names = {int(name): float(size) for name, size in _largest(difference, sides[0], in_a, limit)}
     texts = [_texts(view, cell, list(names)) for cell in cells]
     flips = [
-        {**{key: texts[0][name][key] for key in ("sample", "turn", "question", "target")},
+        {**{key: texts[0][name][key] for key in ("sample", "turn", "question", "target", "slices")},
          "text_a": texts[0][name]["text"], "text_b": texts[1][name]["text"], "size": abs(size),
          "better": cells[0]["model"] if size > 0 else cells[1]["model"]}
         for name, size in names.items() if name in texts[0] and name in texts[1]
@@ -206,11 +235,15 @@ def _texts(view: View, cell: Row, names: Sequence[int]) -> dict[int, Row]:
         return {}
     where, values = where_cell(cell)
     sql = (
-        "SELECT DISTINCT ON (name) hash(r.sample, r.turn) AS name, r.sample, r.turn, r.question, r.target, r.text"
-        f" FROM {LIVE_RECORDS} WHERE {where} AND hash(r.sample, r.turn) IN ({', '.join('?' * len(names))})"
+        "SELECT DISTINCT ON (name) hash(r.sample, r.turn) AS name, r.sample, r.turn, r.question, r.target, r.text,"
+        f" r.slices FROM {LIVE_RECORDS} WHERE {where} AND hash(r.sample, r.turn) IN ({', '.join('?' * len(names))})"
         " ORDER BY name, r.repeat"
     )
-    return {row["name"]: {**row, "text": _cut(row["text"])} for row in view.rows(sql, [*values, *names])}
+    return {
+        row["name"]: {
+            **row, "text": _cut(row["text"]), "slices": without_identity(json.loads(row["slices"] or "{}")),
+        } for row in view.rows(sql, [*values, *names])
+    }  # fmt: skip
 
 
 def _cut(text: str | None, length: int = 2000) -> str:

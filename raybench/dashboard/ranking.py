@@ -220,7 +220,7 @@ def kept_pairs(view: View, key: Row, make: Any) -> Pairs:
 
 
 def cell_speed(view: View) -> dict[str, Row]:
-    """Return, for each cell as "task dataset ...", rows a second of one busy replica and mean tokens written."""
+    """Return, for each cell as "task dataset ...", rows a second of one busy replica, mean tokens a row."""
     found: dict[str, Row] = view.once("speed", lambda: _cell_speed(view))
     return found
 
@@ -229,11 +229,12 @@ def _cell_speed(view: View) -> dict[str, Row]:
     names = ", ".join(CELL)
     sql = (
         f"SELECT {names}, count(*) AS n, sum(seconds / greatest(coalesce(batch_size, 1), 1)) AS seconds,"
-        " avg(tokens_out) AS tokens_out FROM raw_responses GROUP BY ALL"
+        " avg(tokens_in) AS tokens_in, avg(tokens_out) AS tokens_out FROM raw_responses GROUP BY ALL"
     )
     return {
         canonical_json([row[name] for name in CELL]): {
-            "rows_per_second": row["n"] / row["seconds"] if row["seconds"] else None, "tokens_out": row["tokens_out"],
+            "rows_per_second": row["n"] / row["seconds"] if row["seconds"] else None,
+            "tokens_in": row["tokens_in"], "tokens_out": row["tokens_out"],
         }
         for row in view.rows(sql)
     }  # fmt: skip

@@ -245,19 +245,33 @@ def record_verdicts(view: View, records: list[Row]) -> list[list[Row]]:
 
 
 def _facets(view: View, place: list[str], asked: Mapping[str, str]) -> Row:
-    chosen = _Filter()
-    chosen.add("r.task = ? AND r.dataset = ? AND r.split = ?", *place)
-    if "model" in asked:
-        chosen.add("r.model = ?", asked["model"])
-    sql = f"SELECT r.outcome, r.model, count(*) AS n FROM {LIVE_RECORDS} WHERE {chosen.sql} GROUP BY ALL"
-    counts = view.once(("facets", *place, asked.get("model")), lambda: view.rows(sql, chosen.parameters))
+    here = "task = ? AND dataset = ? AND split = ?"
+    sql = f"SELECT r.outcome, r.model, count(*) AS n FROM {LIVE_RECORDS} WHERE {here} GROUP BY ALL"
+    counts: list[Row] = view.once(("facets", *place), lambda: view.rows(sql, place))
+    # The number of verdicts is that of judged items, of which identical answers share one: names only.
+    sql_verdicts = (
+        f"SELECT DISTINCT judge, lower(coalesce(label, status)) AS label FROM raw_verdicts WHERE {here} ORDER BY ALL"
+    )
+    said: list[Row] = view.once(("verdict labels", *place), lambda: view.rows(sql_verdicts, place))
     slices = view.scores(
         "SELECT slice AS value, max(planned) AS n FROM raw_scores WHERE task = ? AND dataset = ? AND split = ?"
         " AND kind = 'system' AND slice <> 'all' AND slice NOT LIKE '%=*' GROUP BY ALL ORDER BY 1",
         place,
     )
+    model, outcome = asked.get("model"), asked.get("outcome")
     return {
-        **{name: [{"value": value, "n": sum(row["n"] for row in counts if row[name] == value)}
-                  for value in sorted({row[name] for row in counts})] for name in ("outcome", "model")},
+        "outcome": _counted("outcome", [row for row in counts if model in (None, row["model"])]),
+        "model": _counted("model", [row for row in counts if outcome in (None, row["outcome"])]),
         "slice": [{"value": row["value"], "n": None} for row in slices],
-    }  # fmt: skip
+        "judge": _names(said, "judge"),
+        "verdict": _names([row for row in said if asked.get("judge") in (None, row["judge"])], "label"),
+    }
+
+
+def _counted(name: str, rows: list[Row]) -> list[Row]:
+    values = sorted({row[name] for row in rows})
+    return [{"value": value, "n": sum(row["n"] for row in rows if row[name] == value)} for value in values]
+
+
+def _names(rows: list[Row], name: str) -> list[Row]:
+    return [{"value": value, "n": None} for value in sorted({row[name] for row in rows})]

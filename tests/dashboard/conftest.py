@@ -1,6 +1,6 @@
 """Fixtures for the pages: one Debian chromium for the session, and pages that fail on whatever a console would show.
 
-Chromium is installed where the tests run as root. Without it these tests are skipped on a laptop and fail under
+`make test` installs chromium where it runs as root. Without it these tests are skipped on a laptop and fail under
 `CI=true`: a check that silently does not run is none.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,13 +18,9 @@ import pytest
 CHROMIUM = "/usr/bin/chromium"
 
 
-def _executable() -> str | None:
-    found = CHROMIUM if os.path.exists(CHROMIUM) else shutil.which("chromium") or shutil.which("google-chrome")
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "chromium"]):
-            subprocess.run(command, check=False, capture_output=True, timeout=600)
-        found = shutil.which("chromium")
-    return found
+def executable() -> str | None:
+    """Where chromium is, or None."""
+    return CHROMIUM if os.path.exists(CHROMIUM) else shutil.which("chromium") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -35,12 +30,12 @@ def browser() -> Iterator[Any]:
         from playwright.sync_api import sync_playwright
     except ImportError:
         _missing("playwright is not installed: pip install -e '.[dev]'")
-    executable = _executable()
-    if executable is None:
-        _missing("no chromium: apt-get install chromium")
+    found = executable()
+    if found is None:
+        _missing("no chromium: `make chromium` as root installs it, else `sudo apt-get install chromium`")
     with sync_playwright() as playwright:
         # The sandbox needs rights that containers rarely have; the pages come from this machine.
-        started = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
+        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
 
@@ -93,6 +88,12 @@ def settle(page: Any) -> None:
     """Wait until the page stands: its heading is there and nothing is being asked."""
     page.wait_for_selector("#main h1")
     until(page, "!document.querySelector('#busy').classList.contains('on')")
+
+
+def visit(page: Any, url: str) -> None:
+    """Open another address in the same tab, as a bookmark would."""
+    page.goto(url)
+    settle(page)
 
 
 def until(page: Any, expression: str, seconds: float = 60.0) -> None:

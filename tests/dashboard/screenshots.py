@@ -19,7 +19,7 @@ from urllib.request import urlopen
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.dashboard.conftest import CHROMIUM, settle
+from tests.dashboard.conftest import executable, settle
 from tests.dashboard.serving import serving
 
 __all__ = ["take"]
@@ -32,7 +32,7 @@ def take(folder: Path, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with serving(folder) as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=executable(), args=["--no-sandbox"])
         for theme in ("light", "dark"):
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)  # type: ignore[arg-type]
             page = context.new_page()

@@ -13,10 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.dashboard.conftest import settle, until
+from tests.dashboard.conftest import settle, until, visit
 from tests.dashboard.stand_in import EVIL, WEB, StandIn, documents
-
-pytestmark = pytest.mark.slow  # each starts a browser
 
 Opener = Callable[..., Any]
 SAMPLE = "/?page=sample&task=mri_detection&dataset=brain&split=test&sample=s1"
@@ -65,19 +63,20 @@ def test_the_front_end_is_small_and_plain() -> None:
 # --- hostile text ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_hostile_text_is_only_text(open_page: Opener, hostile: str, page: str) -> None:
-    """Neither runs nor becomes an element nor widens the page, closed parts opened too."""
-    shown = open_page(hostile + page)
-    shown.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
-    shown.wait_for_timeout(150)
-    assert shown.evaluate("window.pwned") is None
-    assert shown.locator("#main a[href^='javascript']").count() == 0
-    assert shown.locator("script").count() == 2
-    sources = shown.eval_on_selector_all("img", "found => found.map((each) => each.getAttribute('src'))")
-    assert all(source.startswith("api/image?") for source in sources)
-    assert "onerror=" in shown.inner_text("body")
-    assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
+def test_hostile_text_is_only_text(open_page: Opener, hostile: str) -> None:
+    """Neither runs nor becomes an element nor widens the page, closed parts opened too; on every page."""
+    shown = open_page(hostile)
+    for page in PAGES:
+        visit(shown, hostile + page)
+        shown.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+        shown.wait_for_timeout(100)
+        assert shown.evaluate("window.pwned") is None, page
+        assert shown.locator("#main a[href^='javascript']").count() == 0, page
+        assert shown.locator("script").count() == 2, page
+        sources = shown.eval_on_selector_all("img", "found => found.map((each) => each.getAttribute('src'))")
+        assert all(source.startswith("api/image?") for source in sources), page
+        assert "onerror=" in shown.inner_text("body"), page
+        assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth"), page
 
 
 def test_hostile_text_cannot_reorder_its_neighbours(open_page: Opener, hostile: str) -> None:
@@ -325,23 +324,24 @@ def test_light_and_dark_follow_the_system_and_the_choice_stays(open_page: Opener
     assert _background(shown) == "rgb(255, 255, 255)"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_phones_zoom_and_names(open_page: Opener, plain: str, page: str) -> None:
+def test_phones_zoom_and_names(open_page: Opener, plain: str) -> None:
     """A phone, and 200 % zoom (which leaves 660 of 1320 px): wide tables scroll sideways, the page never does.
 
     Every table, control and picture has a name for those who listen.
     """
-    shown = open_page(plain + page, width=375, height=700, dark=True)
-    for width in (375, 660):
-        shown.set_viewport_size({"width": width, "height": 700})
-        assert shown.evaluate("document.documentElement.scrollWidth") <= width
-    assert shown.evaluate("""() => [...document.querySelectorAll("table.data")].every((each) =>
-        each.caption && each.tHead && each.querySelector("th[scope=col]"))""")
-    nameless = shown.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, svg[role=img]")].filter((each) =>
-        !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.outerHTML)""")
-    assert nameless == []
-    assert shown.locator("h1").count() == 1
-    assert shown.title().endswith("· raybench")
+    shown = open_page(plain, width=375, height=700, dark=True)
+    for page in PAGES:
+        visit(shown, plain + page)
+        for width in (375, 660):
+            shown.set_viewport_size({"width": width, "height": 700})
+            assert shown.evaluate("document.documentElement.scrollWidth") <= width, page
+        assert shown.evaluate("""() => [...document.querySelectorAll("table.data")].every((each) =>
+            each.caption && each.tHead && each.querySelector("th[scope=col]"))"""), page
+        nameless = shown.evaluate("""() => [...document.querySelectorAll("button, a[href], input, select, svg[role=img]")].filter((each) =>
+            !(each.getAttribute("aria-label") || each.textContent.trim() || each.labels?.length)).map((each) => each.outerHTML)""")
+        assert nameless == [], page
+        assert shown.locator("h1").count() == 1, page
+        assert shown.title().endswith("· raybench"), page
 
 
 def test_sorting_says_so(open_page: Opener, plain: str) -> None:

@@ -14,22 +14,20 @@ from urllib.request import urlopen
 import pytest
 
 from raybench.store import Store
-from tests.dashboard.conftest import settle, until
+from tests.dashboard.conftest import settle, until, visit
 from tests.dashboard.serving import serving
 from tests.dashboard.stand_in import EVIL
 from tests.dashboard.synthetic import synthetic
 from tests.results import fill, questions
-
-pytestmark = pytest.mark.slow  # each starts a browser
 
 Opener = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server over 20 models on four question sets and one detection set."""
+    """A server over ten models on four question sets and one detection set."""
     folder = tmp_path_factory.mktemp("pages") / "results"
-    synthetic(folder)
+    synthetic(folder, rows=50_000, models=10)
     with serving(folder) as url:
         yield url
 
@@ -48,14 +46,15 @@ def link(site: str, **params: Any) -> str:
     return f"{site}/?{urlencode(params, doseq=True)}"
 
 
-@pytest.mark.parametrize("page", ["board", "compare", "samples", "pareto", "judge", "run"])
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_page_by_its_link(open_page: Opener, site: str, page: str, dark: bool) -> None:
+def test_every_page_by_its_link(open_page: Opener, site: str, dark: bool) -> None:
     models = ask(site, "meta")["models"]
-    pair = {"a": models[0], "b": models[1]} if page == "compare" else {}
-    shown = open_page(link(site, page=page, **pair), dark=dark)
-    assert shown.locator("#main table.data").count() >= 1
-    assert "This cannot be shown" not in shown.inner_text("#main")
+    shown = open_page(site, dark=dark)
+    for page in ("board", "compare", "samples", "pareto", "judge", "run"):
+        pair = {"a": models[0], "b": models[1]} if page == "compare" else {}
+        visit(shown, link(site, page=page, **pair))
+        assert shown.locator("#main table.data").count() >= 1, page
+        assert "This cannot be shown" not in shown.inner_text("#main"), page
 
 
 def test_the_board_shows_what_the_server_says(open_page: Opener, site: str) -> None:
@@ -149,6 +148,7 @@ def test_hostile_answers_through_the_whole_product(open_page: Opener, tmp_path: 
     score_store(store)
     with serving(tmp_path / "results") as url:
         place = place_of(url, "vqa")
+        shown = open_page(url)
         for query in (
             {},
             place,
@@ -156,7 +156,68 @@ def test_hostile_answers_through_the_whole_product(open_page: Opener, tmp_path: 
             {"page": "sample", **place, "sample": "s01"},
             {"page": "run"},
         ):
-            shown = open_page(link(url, **query))
+            visit(shown, link(url, **query))
             assert shown.evaluate("window.pwned") is None
             assert shown.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert "This cannot be shown" not in shown.inner_text("#main")
+
+
+def test_columns_are_hidden_and_pinned_in_the_address(open_page: Opener, site: str) -> None:
+    shown = open_page(link(site, **place_of(site, "slake")), width=700)
+    shown.locator(".columnsmenu summary").click()
+    shown.get_by_label("Refused", exact=True).uncheck()
+    until(shown, "location.search.includes('hide=refused')")
+    settle(shown)
+    assert "Refused" not in shown.inner_text("thead")
+    shown.get_by_label("Pin n", exact=True).click()
+    until(shown, "location.search.includes('pin=n')")
+    settle(shown)
+    heads = shown.locator("thead th").all_inner_texts()
+    assert heads.index("n") == heads.index("Model") + 1
+    shown.eval_on_selector(".scroll", "each => { each.scrollLeft = 400; }")
+    model, n = (shown.locator("tbody tr").first.locator(".pin").nth(i).bounding_box() for i in (0, 1))
+    left = shown.locator(".scroll").bounding_box()["x"]
+    assert model["x"] == pytest.approx(left, abs=2), "stays while the rest scrolls"
+    assert n["x"] == pytest.approx(model["x"] + model["width"], abs=2)
+
+
+def test_a_slice_of_a_comparison_has_its_own_verdict_and_cases(open_page: Opener, site: str) -> None:
+    place = place_of(site, "slake")
+    found = ask(site, "compare", a="model-00", b="model-09")
+    (item,) = [each for each in found["items"] if each["headline"] and each["task"] == place["task"]]
+    (row,) = [each for each in item["slices"] if each["slice"] == "finding=tumour"]
+    shown = open_page(link(site, page="compare", a="model-00", b="model-09", **place))
+    shown.select_option("#slice", "finding=tumour")
+    until(shown, "location.search.includes('slice=finding')")
+    settle(shown)
+    verdict = shown.inner_text(".verdict")
+    assert "finding: tumour" in verdict
+    assert f"{100 * row['value_a']:.1f}" in verdict
+    assert f"{count_text(row['n'])} that both" in verdict
+    inside = [flip for flip in item["flips"] if flip["slices"]["finding"] == "tumour"]
+    assert shown.locator(".case").count() == min(
+        3, len([each for each in inside if each["better"] == "model-00"])
+    ) + min(3, len([each for each in inside if each["better"] == "model-09"]))
+    shown.locator(".case").first.click()
+    shown.wait_for_selector(".answer")
+    assert "tumour" in shown.inner_text(".asking")
+
+
+def count_text(n: int) -> str:
+    return f"{n:,} sample{'' if n == 1 else 's'}"
+
+
+def test_kinds_of_images_filter_all_tasks(open_page: Opener, site: str) -> None:
+    shown = open_page(site)
+    shown.select_option("#modality", "modality=mri")
+    until(shown, "location.search.includes('slice=modality')")
+    settle(shown)
+    place = place_of(site, "slake")
+    lines = ask(site, "board", **place, slice="modality=mri")["lines"]
+    best = max(line["headline"]["value"] for line in lines if line["kind"] == "system")
+    column = shown.locator("thead th", has_text="slake")
+    at = column.evaluate("each => each.cellIndex")
+    values = shown.eval_on_selector_all(
+        "tbody tr", f"rows => rows.map((row) => row.cells[{at}]?.querySelector('.value')?.textContent)"
+    )
+    assert f"{100 * best:.1f}" in values
