@@ -53,6 +53,50 @@ def test_gpu_workers_scale_from_none(config: dict[str, Any]) -> None:
     assert 0 < config["idle_timeout_minutes"] <= 15
 
 
+def _chosen(config: dict[str, Any], demand: list[dict[str, float]], lost: dict[str, float]) -> list[str]:
+    """The node types that Ray's own scheduler would launch for a demand; `lost`: availability after failed launches."""
+    from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+    from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+    from ray.autoscaler.v2.utils import ResourceRequestUtil
+
+    types = AutoscalingConfig(config, skip_content_hash=True).get_node_type_configs()
+    request = SchedulingRequest(
+        node_type_configs=types,
+        max_num_nodes=config["max_workers"],
+        resource_requests=[ResourceRequestUtil.group_by_count([ResourceRequestUtil.make(each)])[0] for each in demand],
+        recoverable_resource_availabilities=lost,
+        cloud_resource_availabilities=lost,
+        disable_launch_config_check=True,
+    )
+    reply = ResourceDemandScheduler(event_logger=None).schedule(request)
+    return sorted(launch.instance_type for launch in reply.to_launch if launch.count)
+
+
+def test_spot_comes_first_and_on_demand_where_there_is_none(config: dict[str, Any]) -> None:
+    one, four = [{"GPU": 1.0}], [{"GPU": 4.0}]
+    assert _chosen(config, one, {}) == ["gpu_spot"]
+    assert _chosen(config, one, {"gpu_spot": 0.0}) == ["gpu_on_demand"]
+    assert _chosen(config, four, {}) == ["gpu4_spot"]
+    assert _chosen(config, four, {"gpu4_spot": 0.0}) == ["gpu4_on_demand"]
+    for kind in ("gpu", "gpu4"):
+        spot, fallback = (config["available_node_types"][f"{kind}_{market}"] for market in ("spot", "on_demand"))
+        assert spot["resources"] == fallback["resources"]
+        assert spot["node_config"]["InstanceMarketOptions"] == {"MarketType": "spot"}
+        assert "InstanceMarketOptions" not in fallback["node_config"]
+
+
+def test_the_dashboard_is_bound_to_loopback(written: dict[str, Any]) -> None:
+    head = " ".join(written["head_start_ray_commands"])
+    assert "--dashboard-host=127.0.0.1" in head
+    assert "0.0.0.0" not in head
+
+
+def test_weights_are_fetched_once_a_node(written: dict[str, Any]) -> None:
+    (command,) = written["worker_setup_commands"]
+    assert "jobs/prefetch.py --to /home/ray/weights " in command
+    assert "--env=HF_HOME=/home/ray/weights" in written["docker"]["run_options"]
+
+
 def test_images_carry_the_pinned_ray(written: dict[str, Any]) -> None:
     pins = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     ray = next(pin.removeprefix("ray==") for pin in pins if pin.startswith("ray=="))
@@ -73,7 +117,8 @@ def test_mounted_files_exist(written: dict[str, Any]) -> None:
 
 def test_token_and_secrets_come_from_the_node(written: dict[str, Any]) -> None:
     mounts = written["file_mounts"]
-    options = dict(option.removeprefix("--env=").split("=") for option in written["docker"]["run_options"])
+    given = [option for option in written["docker"]["run_options"] if option.startswith("--env=")]
+    options = dict(option.removeprefix("--env=").split("=") for option in given)
     assert options["RAY_AUTH_MODE"] == "token"
     assert options["RAY_AUTH_TOKEN_PATH"] in mounts
     for commands in ("head_start_ray_commands", "worker_start_ray_commands"):

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from raybench.cli import dashboard, reading, running, upkeep
+from raybench.cli import dashboard, judging, reading, running, submitting, upkeep, watch
 
 __all__ = ["app", "main"]
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (running, reading, dashboard, upkeep):
+for group in (running, submitting, judging, reading, watch, dashboard, upkeep):
     for command in group.COMMANDS:
         app.command(name=command.__name__.rstrip("_").replace("_", "-"))(command)
 

@@ -7,7 +7,10 @@ store by one PUT. Names are relative to the folder, with forward slashes.
 from __future__ import annotations
 
 import os
+import random
+import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +23,19 @@ import fsspec
 from raybench.errors import StoreError
 
 __all__ = ["Files", "new_id", "now"]
+
+
+#: Seconds between attempts at a PUT, each half to one and a half times as long: about 15 s in all.
+_PUT_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+
+def _unwell() -> tuple[type[BaseException], ...]:
+    """What a struggling object store raises; its client's own errors are no OSError."""
+    found: list[type[BaseException]] = [OSError]
+    for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
 
 
 def now() -> str:
@@ -132,10 +148,26 @@ class Files:
                 os.rename(temporary, final)
             else:
                 with open(temporary, "rb") as file:
-                    self.fs.pipe_file(f"{self.root}/{name}", file.read())
+                    self._put(f"{self.root}/{name}", file.read())
         finally:
             if os.path.exists(temporary):
                 os.unlink(temporary)
+
+    def _put(self, path: str, data: bytes) -> None:
+        """Put one object, again with growing pauses where the store is unwell; a PUT replaces, so twice is no harm.
+
+        Raises:
+            OSError: it stayed unwell, or the bucket is missing or closed to us, which no waiting mends.
+        """
+        for pause in _PUT_PAUSES:
+            try:
+                self.fs.pipe_file(path, data)
+                return
+            except (FileNotFoundError, PermissionError):
+                raise
+            except _unwell():
+                time.sleep(pause * random.uniform(0.5, 1.5))
+        self.fs.pipe_file(path, data)
 
     def delete(self, name: str) -> None:
         """Delete a file; a missing one is no error."""
