@@ -1,4 +1,4 @@
-"""The store on a real S3-compatible server (moto's) over HTTP: parts, views, create-only, retries, a crash and resume."""
+"""The store on a real S3-compatible server (moto's): parts, views, create-only, retries, a crash and resume."""
 
 from __future__ import annotations
 
