@@ -37,6 +37,7 @@ __all__ = [
     "Profile",
     "Statistics",
     "Task",
+    "judge_calls",
     "render",
 ]
 
@@ -193,6 +194,16 @@ class Backend(ABC):
         """Return further parts of one sample's content key; only answers made elsewhere need any."""
         return {}
 
+    @classmethod
+    def image_tokens(cls, options: Any, width_px: int, height_px: int) -> int | None:  # noqa: ARG003
+        """Return how many tokens an image of this size takes, without loading weights; None where unknown."""
+        return None
+
+    @classmethod
+    def count_tokens(cls, options: Any, chats: Sequence[Sequence[Row]]) -> list[int] | None:  # noqa: ARG003
+        """Return the prompt tokens of text chats without loading weights; None where they cannot be known."""
+        return None
+
     @property
     def window(self) -> int:
         """Rows worked on at once: the micro-batch of a model that computes, the open requests of one that waits."""
@@ -218,7 +229,8 @@ class Backend(ABC):
         "stop"}; "question" as the sample has it; "choices", the closed list of
         answers ([] for open questions); and "labels", a list of single-token labels to choose from, or None.
         With labels, the text is the most probable label and `label_logprobs` holds
-        the raw log probability of each.
+        the raw log probability of each. A label that is not one token is a `ModelError`,
+        unless the row's "labels_else_text" is true: then a text is generated.
 
         What goes wrong with one row is a `Failure` for that row. What goes wrong
         with the engine itself is raised.
@@ -313,17 +325,23 @@ class Profile(ABC):
 
 
 class JudgeProtocol(ABC):
-    """How a judge is asked and read: pure functions from records to verdicts.
+    """How a judge is asked and read: pure functions from records to verdicts, and from verdicts to statistics.
 
     Attributes:
-        labels: the single-token labels it forces, mapped to their meaning.
+        labels: the single-token labels it forces, mapped to their meaning; {} where a text is asked for.
+        labels_else_text: where a model has no single token for each label, ask for a text and read it.
         max_tokens: tokens allowed where labels cannot be forced.
+        needs: what `items` wants: the samples' "context", other models' answers ("partners"), judges' "verdicts".
+        decided_by: what the verdict rows say of a verdict that `items` gives without a call.
     """
 
     Options: ClassVar[type[Options]] = Options
     name: ClassVar[str]
     labels: ClassVar[Mapping[str, str]]
+    labels_else_text: ClassVar[bool] = False
     max_tokens: ClassVar[int] = 8
+    needs: ClassVar[tuple[Literal["context", "partners", "verdicts"], ...]] = ()
+    decided_by: ClassVar[Literal["rule", "panel"]] = "rule"
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -333,18 +351,26 @@ class JudgeProtocol(ABC):
     def template_hash(self) -> str:
         """Digest of the static prompt; a change of template is a new protocol version."""
 
+    @property
+    def reminder(self) -> str:
+        """What is added to the prompt when a text could not be read, for one more attempt; "" for none."""
+        return ""
+
     @abstractmethod
     def items(self, records: Sequence[Row]) -> list[Row | None]:
-        """Return judge items: {"item", "question", "reference", "candidate", "decided"}, one a record, in order.
+        """Return judge items, one a record, in order: {"item", "question", "reference", "candidate", "decided"}.
 
-        "item" is a content digest (identical items are judged once); "decided" is
-        a `Verdict` where a rule settles it without a call, else None. Failed
-        records give no item (None).
+        "item" is a content digest (identical items are judged once); "decided" a `Verdict` where a rule
+        settles it without a call. Failed records give None. Further keys: "parts", the items of a record
+        that takes several calls, each with "aspect", what it is; "audit", an item asked to check the rule
+        that decided this one; "flags", injection-like patterns; "other", a pair's second candidate.
+        A record has "outcome", "question", "target", "text", "sample"; by its needs "context"
+        (dict), "verdicts" (judge -> verdict row), or the cell columns, "turn" and "repeat".
         """
 
     @abstractmethod
     def messages(self, item: Row) -> list[Row]:
-        """Return the chat messages for one item."""
+        """Return the chat messages for one item (or part)."""
 
     @abstractmethod
     def parse(self, response: Response) -> Verdict:
@@ -357,3 +383,18 @@ class JudgeProtocol(ABC):
     @abstractmethod
     def statistics(self, verdict: Row) -> Mapping[str, float]:
         """Return one verdict row's statistics; a null verdict has `null` 1 and is in no denominator."""
+
+    def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
+        """Return one record's statistics from its item and the verdicts stored of it and its parts (by "item")."""
+        verdict = found.get(item["item"])
+        return {"null": 1.0} if verdict is None else self.statistics(verdict)
+
+    def possible(self) -> Sequence[Mapping[str, float]]:
+        """Return the extreme statistics that a null record could have had; () takes it for a miss, and for a hit."""
+        return ()
+
+
+def judge_calls(item: Row) -> list[Row]:
+    """Return what is to be judged of an item: its parts or itself, and what checks the rule that decided it."""
+    asked = [item] if item.get("parts") is None else list(item["parts"])
+    return [*asked, item["audit"]] if item.get("audit") else asked

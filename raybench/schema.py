@@ -320,6 +320,8 @@ TABLES: dict[str, pa.Schema] = {
         "rationale": _TEXT, "raw": _TEXT, "messages": _TEXT, "finish_reason": _TEXT, "decided_by": _TEXT,
         "tokens_in": _INT, "tokens_out": _INT, "seconds": _REAL, "pinned": _FLAG,
         "replica": _TEXT, "node": _TEXT, "versions": _TEXT, "run_id": _TEXT, "committed_at": _TEXT,
+        "aspect": _TEXT, "other": _TEXT, "attempt": _INT, "fanout": _INT, "injection_flags": _TEXTS,
+        "labels": _TEXT, "sampling": _TEXT, "started_at": _TEXT,
     }),
     "records": _schema({
         "generation": _TEXT, "key": _TEXT, **_UNIT, "sample_hash": _TEXT, "cluster": _TEXT,

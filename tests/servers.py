@@ -47,9 +47,11 @@ class Settings:
         retry_after: the Retry-After header of 429 and failing answers; "" for none.
         mode: one of MODES, for the questions in `mode_share`.
         status: every request gets this status.
+        flap: requests by turns of this many are answered and get 503.
         key: the bearer token asked for; "" for none.
         labels: tokens whose log probabilities are returned when asked for; () means never.
         prefix: put before each answer, e.g. "<think>...</think>".
+        says: what every answer is, whatever was asked; `finish` is the reason it ends.
     """
 
     delay_seconds: float = 0.0
@@ -60,11 +62,14 @@ class Settings:
     mode: str = "normal"
     mode_share: float = 1.0
     status: int = 0
+    flap: int = 0
     key: str = ""
     model: str = "fake"
     labels: tuple[str, ...] = ("A", "B", "C")
     prefix: str = ""
     reasoning: str = ""
+    says: str | None = None
+    finish: str = "stop"
 
 
 def share_of(question: str) -> float:
@@ -111,6 +116,7 @@ class _App:
     most_open: int = 0
     questions: dict[str, int] = field(default_factory=dict)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    peers: set[Any] = field(default_factory=set)
 
     def build(self) -> web.Application:
         app = web.Application(client_max_size=2**28)
@@ -145,6 +151,7 @@ class _App:
         number = self.requests
         self.questions[question] = self.questions.get(question, 0) + 1
         self.bodies.append(body)
+        self.peers.add(request.transport.get_extra_info("peername") if request.transport else None)
         self.open += 1
         self.most_open = max(self.most_open, self.open)
         sha = hashlib.sha256(raw).hexdigest()
@@ -169,11 +176,14 @@ class _App:
             return _error(429, "slow down", now.retry_after)
         if now.status:
             return _error(now.status, f"status {now.status} for {question}", now.retry_after)
+        if now.flap and number // now.flap % 2:
+            return _error(503, "flapping", now.retry_after)
         if share_of(question) < now.fail_share:
             return _error(now.fail_status, "this question always fails", now.retry_after)
         if now.mode != "normal" and share_of(question) < now.mode_share:
             return await self.fault(request, now.mode)
-        return web.json_response(_completion(now, body, now.prefix + answer_to(question), question))
+        text = answer_to(question) if now.says is None else now.says
+        return web.json_response(_completion(now, body, now.prefix + text, question))
 
     async def fault(self, request: web.Request, mode: str) -> web.StreamResponse:
         if mode == "hang":
@@ -211,7 +221,7 @@ def _completion(settings: Settings, body: dict[str, Any], text: str | None, ques
     message: dict[str, Any] = {"role": "assistant", "content": text}
     if settings.reasoning:
         message["reasoning_content"] = settings.reasoning
-    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": "stop", "logprobs": None}
+    choice: dict[str, Any] = {"index": 0, "message": message, "finish_reason": settings.finish, "logprobs": None}
     if body.get("logprobs") and settings.labels:
         top = _top(settings.labels, question)
         message["content"] = top[0]["token"]
@@ -294,6 +304,11 @@ class FakeOpenAI:
         """The most requests that were open at once."""
         return self._app.most_open
 
+    @property
+    def connections(self) -> int:
+        """Different connections that requests came over."""
+        return len(self._app.peers)
+
     def control(self, **changes: Any) -> None:
         """Change settings over HTTP, as another process would."""
         data = json.dumps(changes).encode()
@@ -309,7 +324,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path)
     for one in fields(Settings):
-        if one.name != "labels":
+        if one.name not in ("labels", "says"):
             parser.add_argument("--" + one.name.replace("_", "-"), type=type(one.default), default=one.default)
     given = vars(parser.parse_args())
     port, log = given.pop("port"), given.pop("log")

@@ -32,7 +32,13 @@ def run(
     reuse: Annotated[list[str] | None, typer.Option(help="Another result folder whose answers may be reused.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Ask served models without a revision again.")] = False,
     address: Address = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what is missing; generate nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show cells, rows, stored rows and estimated cost; generate nothing.")
+    ] = False,
+    max_hours: Annotated[float | None, typer.Option(min=0, help="Stop after this many hours; a rerun goes on.")] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(min=0, help="Stop once the models' declared prices add up to this.")
+    ] = None,
 ) -> None:
     """Answer, score and judge what is missing of SPEC.yaml, or of one --model on one --task.
 
@@ -51,6 +57,7 @@ def run(
     if judge is not None:
         document["judges"] = [judge]
     document |= {key: value for key, value in (("output", output), ("reuse", reuse)) if value}
+    document |= {key: value for key, value in (("max_hours", max_hours), ("max_cost", max_cost)) if value is not None}
     document |= {"fresh": True} if fresh else {}
     document = specs.with_settings(document, settings or [])
     built = specs.build(document, str(spec or "flags"))
@@ -95,7 +102,7 @@ def import_(
         specs.build({"judges": [judge]}, "--judge")
     code = report_import(import_answers(built), model, output, built.min_coverage)
     if judge is not None:
-        code = max(code, _judge(output, judge, (task, model), settings, address, dry_run=False))
+        code = max(code, _judge(output, {"name": judge}, (task, model), settings, address, dry_run=False))
     raise typer.Exit(code)
 
 
@@ -104,12 +111,24 @@ def judge(
     judge: Annotated[str, typer.Option(help="Judge: catalogue name, checkpoint folder or hub id.")],
     task: Annotated[str | None, typer.Option(help="Judge this task only.")] = None,
     model: Annotated[str | None, typer.Option(help="Judge this model's answers only.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Judge protocol; default the task's own.")] = None,
+    template: Annotated[
+        str | None, typer.Option(help="Prompt of the protocol: a version (v2), a name, or a YAML file.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Judge a tenth this often, for the flip rate.")] = 1,
     settings: Settings = None,
     address: Address = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the calls to make; make none.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the calls to make, their tokens and time; make none.")
+    ] = False,
 ) -> None:
-    """Judge the answers a folder holds; never regenerates them."""
-    raise typer.Exit(_judge(folder, judge, (task, model), settings, address, dry_run))
+    """Judge the answers a folder holds; never regenerates them.
+
+    Another protocol or template judges beside the first, under its own name: `NAME (v2)`.
+    """
+    given = {"protocol": protocol, "template": template, "repeats": repeats if repeats > 1 else None}
+    entry = {"name": judge} | {key: value for key, value in given.items() if value is not None}
+    raise typer.Exit(_judge(folder, entry, (task, model), settings, address, dry_run))
 
 
 def score(folder: Folder) -> None:
@@ -133,15 +152,35 @@ def _each_task(document: dict[str, Any], name: str, value: Any) -> dict[str, Any
 
 
 def _judge(
-    folder: str, name: str, chosen: tuple[str | None, str | None], settings: list[str] | None, address: str | None,
-    dry_run: bool,
+    folder: str, entry: dict[str, Any], chosen: tuple[str | None, str | None], settings: list[str] | None,
+    address: str | None, dry_run: bool,
 ) -> int:  # fmt: skip
     from raybench import spec as specs
     from raybench.cli.display import live, report
+    from raybench.cli.judge_report import steadiness_lines, strength_lines
     from raybench.engine.judging import JudgeFilter
     from raybench.engine.run import judge as judge_folder
 
-    built = specs.build(specs.with_settings({"output": folder, "judges": [name]}, settings or []), "--judge")
+    document = specs.with_settings({"output": folder, "judges": [entry["name"]]}, settings or [])
+    document["judges"] = [_judge_entry(document["judges"][0], entry)]
+    built = specs.build(document, "--judge")
     with live() as show:
         result = judge_folder(built, JudgeFilter(*chosen), address, show, dry_run)
-    return report(result)
+    code = report(result)
+    if not dry_run:
+        lines = steadiness_lines(built.output, built.judges[0].name)
+        if built.judges[0].protocol == "pairwise":
+            lines += strength_lines(built.output)
+        for line in lines:
+            typer.echo(line, err=True)
+    return code
+
+
+def _judge_entry(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """A judge entry with the flags' protocol, template and repeats; what is not its default goes into its name."""
+    entry = {**entry, **{key: value for key, value in given.items() if key != "name"}}
+    told = [given[key] for key in ("protocol", "template") if given.get(key)]
+    names = [Path(str(name)).stem for name in told if name not in ("reference_verdict", "v1", "reference_verdict-v1")]
+    if names and given.get("protocol") != entry["name"]:
+        entry["name"] = f"{entry['name']} ({', '.join(names)})"
+    return entry

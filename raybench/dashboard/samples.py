@@ -232,6 +232,7 @@ def record_verdicts(view: View, records: list[Row]) -> list[list[Row]]:
     sql = (
         "SELECT question, reference, candidate, judge, protocol, label, status, label_probs, rationale, decided_by"
         f" FROM raw_verdicts WHERE question IN ({', '.join('?' * len(questions))})"
+        """ AND coalesce(aspect, '') NOT LIKE '%"repeat":%' AND coalesce(aspect, '') NOT LIKE '%"audit":%'"""
         " QUALIFY row_number() OVER (PARTITION BY judge, protocol, item ORDER BY committed_at DESC, key) = 1"
         " ORDER BY judge, protocol"
     )

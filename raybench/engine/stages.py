@@ -13,10 +13,11 @@ from typing import Any
 
 from raybench.data.images import PREPROCESSING, fingerprint, open_image, preprocessing, read_bytes, sha256, size_px
 from raybench.errors import DataError, SpecError, nearest
-from raybench.interfaces import JudgeProtocol, Task
+from raybench.interfaces import JudgeProtocol, Task, judge_calls
 from raybench.schema import CELL, Failure, Response, Row, Sample, Verdict, canonical_json, digest
 
 __all__ = [
+    "REPEATED_SHARE",
     "attempt_row",
     "hash_images",
     "judge_rows",
@@ -25,6 +26,7 @@ __all__ = [
     "prompt_variants",
     "request",
     "response_row",
+    "second_attempt",
     "unit_rows",
     "verdict_row",
     "with_examples",
@@ -192,6 +194,7 @@ def request(row: Row) -> Row:
     return {
         "id": row["key"], "sample": row["sample"], "messages": messages, "images": row.get("loaded") or [],
         "sampling": _json(row["sampling"]), "labels": _json(row.get("labels")),
+        "labels_else_text": bool(row.get("labels_else_text")),
         "choices": list(row.get("choices") or []),
         "question": row.get("question") or (row.get("questions") or [""])[0],
     }  # fmt: skip
@@ -210,7 +213,7 @@ def verdict_row(row: Row, protocol: JudgeProtocol, response: Response, run: Row)
     """Return the `verdicts` row of one judged item."""
     verdict = protocol.parse(response)
     return {
-        **_verdict_fields(row, verdict, "judge"),
+        **_verdict_fields(row, verdict, "judge"), "attempt": row.get("attempt") or 1,
         "messages": row["messages"], "finish_reason": response.finish_reason, "raw": verdict.raw or response.text,
         "tokens_in": response.tokens_in, "tokens_out": response.tokens_out, "seconds": response.seconds, **run,
     }  # fmt: skip
@@ -222,38 +225,82 @@ def attempt_row(row: Row, failure: Failure) -> Row:
     return {**given, **dataclasses.asdict(failure)}
 
 
+def second_attempt(row: Row, protocol: JudgeProtocol, response: Response, status: str) -> Row | None:
+    """Return the row that asks a judge once more, with a format reminder, where its text could not be read.
+
+    The sampling stays the same. Forced labels, refusals and second attempts are final: None.
+    """
+    unread = status in ("parse_failed", "truncated") and response.label_logprobs is None
+    if not unread or not protocol.reminder or (row.get("attempt") or 1) > 1:
+        return None
+    messages = _json(row["messages"])
+    content = messages[-1]["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    messages[-1] = {**messages[-1], "content": [*parts, {"type": "text", "text": protocol.reminder}]}
+    return {**row, "messages": canonical_json(messages), "attempt": 2}
+
+
+#: Share of the items, chosen by content, that are judged again where repeats are asked for.
+REPEATED_SHARE = 0.1
+
+
 def judge_rows(records: Sequence[Row], protocol: JudgeProtocol, judge: Row) -> Iterator[Row]:
-    """Yield a judge row for each record that can be judged; "decided" ones are whole verdict rows.
+    """Yield a judge row for each call that records take, and whole verdict rows of what is "decided" without one.
 
     Args:
-        judge: a planned judge: "name", "config", "identity".
+        records: those to be judged; others that a protocol needs beside them follow and have "beside" true.
+        judge: a planned judge: "name", "config", "identity", "repeats" (1 where absent).
     """
+    for record, item in zip(records, protocol.items(records), strict=True):
+        if item is None or record.get("beside"):
+            continue
+        for call in judge_calls(item):
+            row = _judge_row(record, {**item, **call}, protocol, judge)
+            yield row
+            if not row["decided"] and _is_repeated(row["item"]):
+                for repeat in range(1, judge.get("repeats", 1)):
+                    again = {"item": digest([row["item"], "repeat", repeat]), "decided": None}
+                    aspect = {"repeat": repeat, "of": row["item"]}
+                    yield _judge_row(record, {**item, **call, **again, "aspect": aspect}, protocol, judge)
+
+
+def _is_repeated(item: str) -> bool:
+    return int(digest([item, "repeated"], 12), 16) < REPEATED_SHARE * 16**12
+
+
+def _judge_row(record: Row, item: Row, protocol: JudgeProtocol, judge: Row) -> Row:
+    """Return one call as a row of the to-do file, or its whole verdict row where a rule decides it."""
     labels = list(protocol.labels)
     sampling = {"temperature": 0.0, "top_p": 1.0, "max_tokens": protocol.max_tokens, "seed": 0, "stop": []}
-    for record, item in zip(records, protocol.items(records), strict=True):
-        if item is None:
-            continue
-        content = {"identity": judge["identity"], "item": item["item"], "sampling": sampling, "labels": labels}
-        row = {
-            "key": digest(content), "item": item["item"], "judge": judge["name"], "judge_config": judge["config"],
-            "protocol": protocol.name, "template": protocol.template_hash,
-            **{name: record[name] for name in ("task", "dataset", "split", "sample", "model")},
-            "question": item["question"], "reference": item["reference"], "candidate": item["candidate"],
-        }  # fmt: skip
-        if item.get("decided") is not None:
-            yield {**_verdict_fields(row, item["decided"], "rule"), "decided": True}
-        else:
-            messages = canonical_json(protocol.messages(item))
-            sampled, forced = canonical_json(sampling), canonical_json(labels)
-            yield {**row, "messages": messages, "sampling": sampled, "labels": forced, "decided": False}
+    content = {"identity": judge["identity"], "item": item["item"], "sampling": sampling, "labels": labels}
+    row = {
+        "key": digest(content), "item": item["item"], "judge": judge["name"], "judge_config": judge["config"],
+        "protocol": protocol.name, "template": protocol.template_hash,
+        **{name: record[name] for name in ("task", "dataset", "split", "sample", "model")},
+        "question": item["question"], "reference": item["reference"], "candidate": item["candidate"],
+        "other": item.get("other"), "aspect": canonical_json(item["aspect"]) if item.get("aspect") else None,
+        "injection_flags": list(item.get("flags") or []),
+    }  # fmt: skip
+    if item.get("decided") is not None:
+        return {**_verdict_fields(row, item["decided"], protocol.decided_by), "decided": True}
+    return {
+        **row, "messages": canonical_json(protocol.messages(item)), "sampling": canonical_json(sampling),
+        "labels": canonical_json(labels) if labels else None, "labels_else_text": protocol.labels_else_text,
+        "decided": False,
+    }  # fmt: skip
+
+
+_VERDICT_COLUMNS = (
+    "key", "item", "judge", "judge_config", "protocol", "template", "task", "dataset", "split", "sample", "model",
+    "question", "reference", "candidate", "other", "aspect", "injection_flags",
+)  # fmt: skip
 
 
 def _verdict_fields(row: Row, verdict: Verdict, decided_by: str) -> Row:
-    kept = ("key", "item", "judge", "judge_config", "protocol", "template", "task", "dataset", "split", "sample",
-            "model", "question", "reference", "candidate")  # fmt: skip
     fields = dataclasses.asdict(verdict)
     fields["label_probs"] = canonical_json(verdict.label_probs) if verdict.label_probs else None
-    return {**{name: row[name] for name in kept}, **fields, "decided_by": decided_by}
+    sent = {name: row.get(name) for name in ("labels", "sampling", "fanout")}
+    return {**{name: row.get(name) for name in _VERDICT_COLUMNS}, **fields, **sent, "decided_by": decided_by}
 
 
 def _by_hash(messages: Sequence[Mapping[str, Any]], refs: Sequence[Row]) -> list[Row]:

@@ -2,9 +2,11 @@
 
 One forced token (A, B or C) with its raw log probabilities where the backend
 can; else a strict reader of the judge's text. A rule, and no call, settles what
-was refused, blank, an empty opener ("Solution", "Thought process:") or the
-question repeated: such "master keys" make reference judges say correct
-(arXiv 2507.08794). Nothing is ever scored by default.
+was refused, blank, an empty opener ("Solution", "Thought process:"), the
+question or the prompt repeated: such "master keys" make reference judges say
+correct (arXiv 2507.08794). What is the reference word for word is CORRECT by
+rule, and a twentieth of it, chosen by content, is asked all the same, so that
+the rule is measured too. Nothing is ever scored by default.
 
 The candidate's tail is cut at `max_candidate_chars`, with a marker; the
 question and the reference are never cut.
@@ -12,52 +14,40 @@ question and the reference are never cut.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from raybench.interfaces import JudgeProtocol, MetricDef
-from raybench.interfaces import Options as PluginOptions
-from raybench.judges._template import cut_tail, fill, load_template, neutralise, nonce
-from raybench.judges._verdict_text import read_verdict
-from raybench.parsing.normalise import has_content, plain
-from raybench.parsing.refusal import refusal
-from raybench.schema import Response, Row, Verdict, digest
+from raybench.interfaces import MetricDef
+from raybench.judges._injection import injection_flags
+from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._rules import is_exact, no_attempt, sampled
+from raybench.judges._template import nonce
+from raybench.schema import Row, digest
 
 __all__ = ["PLUGIN", "ReferenceVerdict"]
 
-#: Whole candidates that only announce an answer.
-_OPENERS = frozenset(
-    {
-        "answer", "the answer", "the answer is", "final answer", "the final answer is", "solution", "thought process",
-        "reasoning", "explanation", "let's think step by step", "let's solve this problem step by step",
-        "解", "解答", "答案",
-    }
-)  # fmt: skip
 
-
-class ReferenceVerdict(JudgeProtocol):
+class ReferenceVerdict(Prompted):
     """CORRECT, INCORRECT or NOT_ATTEMPTED against a reference, by one forced letter."""
 
-    class Options(PluginOptions):
-        """Settings: which template file, and how much of a candidate the judge sees."""
+    class Options(PromptOptions):
+        """Settings.
 
-        template: str = "reference_verdict-v1"
-        max_candidate_chars: int = Field(default=4000, ge=200)
+        Attributes:
+            exact_match: settle by rule what equals the reference (CORRECT only).
+            audit_share: share (0-1) of such rows that the judge is asked about nevertheless.
+        """
+
+        template: str | dict[str, Any] = "reference_verdict-v1"
+        exact_match: bool = True
+        audit_share: float = Field(default=0.05, ge=0, le=1)
 
     name = "reference_verdict"
     labels: ClassVar[Mapping[str, str]] = {"A": "CORRECT", "B": "INCORRECT", "C": "NOT_ATTEMPTED"}
     max_tokens = 8
-
-    def __init__(self, options: Any = None) -> None:
-        super().__init__(self.Options() if options is None else options)
-        self.template = load_template(self.options.template)
-
-    @property
-    def template_hash(self) -> str:
-        return digest([dict(self.template), dict(self.labels), self.options.max_candidate_chars], 16)
+    example = "Question: {question}\nReference answer: {reference}\nCandidate: {candidate}\nGrade: {label}"
 
     def items(self, records: Sequence[Row]) -> list[Row | None]:
         return [None if record["outcome"] == "failed" else self._item(record) for record in records]
@@ -65,61 +55,47 @@ class ReferenceVerdict(JudgeProtocol):
     def _item(self, record: Row) -> Row:
         question, reference = str(record["question"]), str(record["target"])
         candidate = str(record["text"] or "")
-        rule = _settled(record["outcome"], question, candidate)
-        return {
-            "item": digest([self.name, self.template_hash, question, reference, candidate, rule]),
-            "question": question,
-            "reference": reference,
-            "candidate": candidate,
-            "decided": None if rule is None else self._verdict("C", rationale=f"rule: {rule}"),
-        }
+        item: Row = {"question": question, "reference": reference, "candidate": candidate}
+        item["flags"] = injection_flags(candidate)
+        rule = self._rule(record["outcome"], **{name: item[name] for name in ("question", "reference", "candidate")})
+        if rule is None:
+            return {**item, "item": self._digest(item, None), "decided": None}
+        decided = self._verdict("A" if rule == "exact match" else "C", rationale=f"rule: {rule}")
+        out = {**item, "item": self._digest(item, rule), "decided": decided}
+        asked = self._digest(item, None)
+        if rule == "exact match" and sampled(asked, self.options.audit_share):
+            out["audit"] = {**item, "item": asked, "decided": None, "aspect": {"audit": rule}}
+        return out
+
+    def _digest(self, item: Row, rule: str | None) -> str:
+        return digest(
+            [self.name, self.template_hash, item["question"], item["reference"], item["candidate"], rule]
+        )  # fmt: skip
+
+    def _rule(self, outcome: str, question: str, reference: str, candidate: str) -> str | None:
+        options = self.options
+        found = no_attempt(outcome, question, candidate, self.prompt_sentences) if options.rules else None
+        if found is None and options.exact_match and is_exact(candidate, reference):
+            return "exact match"
+        return found
 
     def messages(self, item: Row) -> list[Row]:
-        shown = cut_tail(item["candidate"], self.options.max_candidate_chars)
-        fields = {name: neutralise(item[name]) for name in ("question", "reference")}
-        fields |= {"candidate": neutralise(shown), "nonce": nonce(item["candidate"])}
-        return [
-            {"role": "system", "content": self._static()},
-            {"role": "user", "content": [{"type": "text", "text": fill(self.template["user"], fields)}]},
-        ]
+        fields = {"question": item["question"], "reference": item["reference"]}
+        fields["candidate"] = self._cut(item["candidate"])
+        return self._chat(fields, {"nonce": nonce(item["candidate"])})
 
-    def _static(self) -> str:
-        """Return the part of the prompt that every item shares: rules, then examples."""
-        examples = (
-            f"Question: {example['question']}\nReference answer: {example['reference']}\n"
-            f"Candidate: {example['candidate']}\nGrade: {example['label']}"
-            for example in self.template["examples"]
-        )
-        return f"{self.template['system']}\nExamples:\n\n" + "\n\n".join(examples)
-
-    def parse(self, response: Response) -> Verdict:
-        if response.label_logprobs:
-            return self._from_logprobs(response)
-        letter = read_verdict(response.text, self.labels)
-        if response.finish_reason == "length" and letter != _first_line(response.text, self.labels):
-            letter = None  # cut off before its end: what it would have said last is unknown
-        if letter is not None:
-            return self._verdict(letter, raw=response.text)
-        return Verdict(_unread_status(response), raw=response.text)
-
-    def _from_logprobs(self, response: Response) -> Verdict:
-        raw = {label.strip(): value for label, value in (response.label_logprobs or {}).items()}
-        mass = {letter: math.exp(min(raw.get(letter, -math.inf), 0.0)) for letter in self.labels}
-        total = math.fsum(mass.values())
-        if not 0 < total < math.inf:
-            return Verdict("parse_failed", raw=response.text)
-        best = max(mass, key=lambda letter: mass[letter])
-        probabilities = {self.labels[letter]: value / total for letter, value in mass.items()}
-        return self._verdict(best, raw=response.text, label_probs=probabilities, label_mass=min(total, 1.0))
-
-    def _verdict(self, letter: str, **more: Any) -> Verdict:
-        return Verdict("ok", label=self.labels[letter], score=float(letter == "A"), **more)
+    def _score(self, letter: str) -> float:
+        return float(letter == "A")
 
     def metrics(self) -> tuple[MetricDef, ...]:
         return (
             MetricDef("judge_accuracy", over="judged", hit="correct"),
             MetricDef("judge_attempted_rate", over="judged", hit="attempted"),
             MetricDef("judge_accuracy_given_attempted", over="attempted", hit="correct"),
+            MetricDef("judge_accuracy_unflagged", over="unflagged", hit="correct"),
+            MetricDef("injection_flag_rate", over="asked", hit="flagged", higher_is_better=False),
+            MetricDef("rule_decided_rate", over="asked", hit="by_rule"),
+            MetricDef("rule_disagreement", over="audited", hit="audit_differs", higher_is_better=False),
         )
 
     def statistics(self, verdict: Row) -> Mapping[str, float]:
@@ -131,29 +107,20 @@ class ReferenceVerdict(JudgeProtocol):
             "null": float(not judged),
         }
 
+    def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
+        """Add what is known beside the verdict: is the candidate flagged, and does the judge bear a rule out?"""
+        statistics = dict(super().aggregate(item, found))
+        flagged, judged = bool(item.get("flags")), statistics.get("judged", 0.0)
+        statistics |= {"asked": 1.0, "flagged": float(flagged), "unflagged": judged * (not flagged)}
+        statistics["by_rule"] = float(item["decided"] is not None)
+        audit = found.get(item["audit"]["item"]) if item.get("audit") else None
+        if audit is not None and audit["status"] == "ok":
+            statistics |= {"audited": 1.0, "audit_differs": float(audit["label"] != item["decided"].label)}
+        return statistics
 
-def _settled(outcome: str, question: str, candidate: str) -> str | None:
-    """Return the rule by which a candidate is no attempt, or None if a judge must look."""
-    if outcome == "refused":
-        return "refused"
-    if not has_content(candidate):
-        return "blank"
-    said = plain(candidate).strip(" .:!?\n")
-    if said in _OPENERS:
-        return "opener"
-    return "question repeated" if said == plain(question).strip(" .:!?\n") else None
-
-
-def _first_line(text: str, labels: Mapping[str, str]) -> str | None:
-    lines = text.strip().splitlines()
-    return read_verdict(lines[0], labels) if lines else None
-
-
-def _unread_status(response: Response) -> Any:
-    if response.finish_reason == "length":
-        return "truncated"
-    declined = refusal(response.text)
-    return "refused_by_judge" if declined and declined.type not in ("empty", "degenerate") else "parse_failed"
+    def possible(self) -> Sequence[Mapping[str, float]]:
+        rows = [self.statistics({"status": "ok", "label": label}) for label in self.labels.values()]
+        return [{**row, "unflagged": 1.0} for row in rows]
 
 
 PLUGIN = ReferenceVerdict

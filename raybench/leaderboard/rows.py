@@ -43,7 +43,10 @@ def sample_rows(store: Store, task: str, model: str, outcome: str | None, limit:
         )
         found = connection.sql(
             "SELECT question, reference, candidate, judge, protocol, label, status, label_probs, decided_by"
-            " FROM verdicts WHERE candidate IN (SELECT unnest(?::VARCHAR[])) ORDER BY judge, protocol",
+            " FROM verdicts WHERE candidate IN (SELECT unnest(?::VARCHAR[]))"
+            # Repeats and checks of rules tell of the judge, not of the answer.
+            """ AND coalesce(aspect, '') NOT LIKE '%"repeat":%' AND coalesce(aspect, '') NOT LIKE '%"audit":%'"""
+            " ORDER BY judge, protocol, aspect",
             params=[[row["text"] or "" for row in rows]],
         )
         verdicts = found.to_arrow_table().to_pylist()

@@ -234,6 +234,9 @@ class OpenAICompatible(Backend):
         except wire.BadImage as error:
             return row["id"], Failure("image", str(error), attempts=0)
         labels = row.get("labels")
+        if row.get("labels_else_text") and any(len(label) > 1 for label in labels or ()):
+            # "10" may be two tokens of a model unseen, and its first would be read as another label.
+            labels = None
         if labels and self._first_label is not None:
             async with self._first_label:  # the first row finds out for all whether there are log probabilities
                 if self._first_label is not None:

@@ -88,7 +88,7 @@ def append(cell: Cell, record: Row) -> None:
         entries = cell.statistics.setdefault(profile, [])
         entries += [{}] * (len(cell.samples) - 1 - len(entries))
         entries.append(columns)
-    kept = ("sample", "outcome", "question", "target", "text", "choices", "slices")
+    kept = ("sample", "turn", "repeat", "outcome", "question", "target", "text", "choices", "slices")
     cell.records.append({name: record[name] for name in kept})
 
 

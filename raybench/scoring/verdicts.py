@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import duckdb
 import numpy as np
 
 from raybench import registry
-from raybench.interfaces import Array, JudgeProtocol, MetricDef
+from raybench.interfaces import Array, JudgeProtocol, MetricDef, Statistics, judge_calls
 from raybench.schema import CELL, Row
+from raybench.scoring.beside import with_needs
+from raybench.scoring.samples import Samples
+from raybench.spec import plugin_options
+from raybench.stats.paired import null_bounds
 from raybench.store import stream
 
-__all__ = ["JudgeColumns", "judge_columns"]
+__all__ = ["JudgeColumns", "Judging", "bounds", "judge_columns", "judgings", "verdicts_of"]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """One judge's newest words on a cell: under which name, configuration and protocol they are stored."""
+
+    judge: str
+    config: str
+    protocol: JudgeProtocol
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,7 @@ class JudgeColumns:
         columns: statistics column -> (n,) numbers; `null` is 1 where a record
             that should have a verdict has none that can be read.
         template: hash of the prompt it was asked with.
+        possible: the extreme statistics that a null record could have had.
     """
 
     judge: str
@@ -33,6 +48,7 @@ class JudgeColumns:
     template: str
     metrics: tuple[MetricDef, ...]
     columns: Mapping[str, Array]
+    possible: Sequence[Mapping[str, float]] = field(default=())
 
 
 def judge_columns(
@@ -40,57 +56,112 @@ def judge_columns(
 ) -> list[JudgeColumns]:
     """Return the statistics of every judge that was asked to judge this cell.
 
-    A judge's verdicts are those of the configuration it judged the cell with last:
-    answers that this configuration has not judged are null.
+    A judge's verdicts are those of the configuration, protocol and template it judged the cell with last:
+    answers that these have not judged are null.
     """
     out = []
-    for judge, config in sorted(_judged(connection, cell).items()):
-        for name in _protocols(connection, judge, config):
-            plugin = registry.load("judges", name)
-            protocol: JudgeProtocol = plugin(plugin.Options())
-            items = list(protocol.items(records))
-            verdicts = _verdicts(connection, (judge, config, name), items)
-            joined = [verdicts.get(item["item"]) if item else None for item in items]
-            columns = _columns(protocol, items, joined)
-            out.append(JudgeColumns(judge, config, name, protocol.template_hash, protocol.metrics(), columns))
+    for judging in judgings(connection, cell):
+        protocol = judging.protocol
+        items, found = verdicts_of(connection, judging, cell, records)
+        rows = [{} if item is None else dict(protocol.aggregate(item, found)) for item in items]
+        out.append(
+            JudgeColumns(
+                judging.judge, judging.config, protocol.name, protocol.template_hash, protocol.metrics(),
+                _columns(rows), protocol.possible(),
+            )
+        )  # fmt: skip
     return out
 
 
-def _judged(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> dict[str, str]:
-    """Judge -> the configuration it judged this cell with last, from the run records."""
-    key, found = [cell[name] for name in CELL], {}
+def verdicts_of(
+    connection: duckdb.DuckDBPyConnection, judging: Judging, cell: Mapping[str, str], records: Sequence[Row]
+) -> tuple[list[Row | None], dict[str, Row]]:
+    """Return each record's judge item, and the stored verdicts by item digest."""
+    placed = [{**{name: cell[name] for name in CELL}, **record} for record in records]
+    items = judging.protocol.items(with_needs(connection, judging.protocol, placed))[: len(records)]
+    calls = [call for item in items if item is not None for call in judge_calls(item)]
+    return items, _stored(connection, judging, sorted({call["item"] for call in calls}))
+
+
+def judgings(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> list[Judging]:
+    """Return every judge and protocol that judged a cell, each as it judged it last, sorted by judge and protocol."""
+    key, found = [cell[name] for name in CELL], dict[tuple[str, str], tuple[str, Mapping[str, Any]]]()
     for row in stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"):
         judged = json.loads(row["judged"])
-        if key in judged["cells"]:
-            found[judged["judge"]] = judged["config"]
-    return found
+        if key not in judged["cells"]:
+            continue
+        asked = [judged["protocols"].get(cell["task"])] if "protocols" in judged else None
+        if asked is None:  # a record from before protocols had options
+            asked = [(name, {}) for name in _stored_protocols(connection, judged["judge"], judged["config"])]
+        found |= {(judged["judge"], each[0]): (judged["config"], each[1]) for each in asked if each is not None}
+    return [
+        Judging(judge, config, _protocol(judge, name, options))
+        for (judge, name), (config, options) in sorted(found.items(), key=lambda each: each[0])
+    ]
 
 
-def _protocols(connection: duckdb.DuckDBPyConnection, judge: str, config: str) -> list[str]:
+def _protocol(judge: str, name: str, options: Mapping[str, Any]) -> JudgeProtocol:
+    plugin = registry.load("judges", name)
+    protocol: JudgeProtocol = plugin(plugin_options(plugin, options, f"judge {judge}, protocol {name}", plugin.Options))
+    return protocol
+
+
+def _stored_protocols(connection: duckdb.DuckDBPyConnection, judge: str, config: str) -> list[str]:
     sql = "SELECT DISTINCT protocol FROM all_verdicts WHERE judge = ? AND judge_config = ? ORDER BY 1"
     return [row["protocol"] for row in stream(connection, sql, [judge, config])]
 
 
-def _verdicts(
-    connection: duckdb.DuckDBPyConnection, judged_by: tuple[str, str, str], items: Sequence[Row | None]
-) -> dict[str, Row]:
+def _stored(connection: duckdb.DuckDBPyConnection, judging: Judging, items: Sequence[str]) -> dict[str, Row]:
     """Return item -> verdict; an item is judged once, whichever task or model had it first."""
     sql = (
-        "SELECT item, status, label, score, decided_by FROM all_verdicts"
+        "SELECT item, status, label, score, label_probs, label_mass, decided_by, aspect FROM all_verdicts"
         " WHERE judge = ? AND judge_config = ? AND protocol = ? AND item IN (SELECT unnest(?::VARCHAR[]))"
     )
-    named = sorted({item["item"] for item in items if item})
-    return {row["item"]: row for row in stream(connection, sql, [*judged_by, named])}
+    asked = [judging.judge, judging.config, judging.protocol.name, list(items)]
+    return {row["item"]: row for row in stream(connection, sql, asked)}
 
 
-def _columns(protocol: JudgeProtocol, items: Sequence[Row | None], joined: Sequence[Row | None]) -> dict[str, Array]:
-    rows: list[Mapping[str, float]] = []
-    for item, verdict in zip(items, joined, strict=True):
-        if item is None:
-            rows.append({})
-        elif verdict is None:
-            rows.append({"null": 1.0})
-        else:
-            rows.append(protocol.statistics(verdict))
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
     names = sorted({name for row in rows for name in row} | {"null"})
     return {name: np.asarray([row.get(name, 0.0) for row in rows], dtype=float) for name in names}
+
+
+def bounds(
+    metric: MetricDef, columns: Statistics, possible: Sequence[Mapping[str, float]], samples: Samples
+) -> tuple[float | None, float | None]:
+    """Return the least and the greatest value that a metric could have, whatever the null verdicts would have been.
+
+    Rows of one sample are averaged first, as in the score itself. (None, None) where nothing says what a verdict
+    could have been.
+    """
+    if not possible:
+        return (None, None) if metric.hit is None else _missed_or_hit(metric, columns, samples)
+    null = np.asarray(columns["null"], dtype=float) > 0
+    values = []
+    for row in possible:
+        filled = {name: np.where(null, row.get(name, column), column) for name, column in columns.items()}
+        filled |= {name: null * value for name, value in row.items() if name not in columns}
+        values.append(_value(metric, filled, samples))
+    known = [value for value in values if value is not None]
+    return (min(known), max(known)) if known else (None, None)
+
+
+def _value(metric: MetricDef, columns: Statistics, samples: Samples) -> float | None:
+    """The metric over all rows, each sample counting once; None where its denominator is empty."""
+    over = np.asarray(columns[metric.over], dtype=float)
+    if metric.hit is None:
+        shares = 1.0 / np.bincount(samples.inverse)[samples.inverse]
+        value = float(metric.values(columns, shares[None])[0])
+        return value if np.isfinite(value) else None
+    counted = samples.mean((over > 0).astype(float), over).sum()
+    return float(samples.mean(np.asarray(columns[metric.hit]), over).sum() / counted) if counted else None
+
+
+def _missed_or_hit(metric: MetricDef, columns: Statistics, samples: Samples) -> tuple[float | None, float | None]:
+    """The metric if every null verdict were a miss, and if every one were a hit."""
+    assert metric.hit is not None
+    over, null = np.asarray(columns[metric.over]), np.asarray(columns["null"])
+    asked, hits = over + null, np.asarray(columns[metric.hit]) * over
+    known, unknown = samples.mean(hits, asked).sum(), samples.mean(null, asked).sum()
+    counted = samples.mean(np.ones(len(asked)), asked).sum()
+    return null_bounds(float(known), float(counted - unknown), float(unknown))

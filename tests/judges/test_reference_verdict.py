@@ -34,7 +34,7 @@ def test_no_attempt_is_settled_without_a_call(text):
 
 def test_refused_is_settled_and_failed_is_no_item():
     outcomes = ["answered", "failed", "refused", "unparsed"]
-    items = PROTOCOL.items([record(outcome=outcome) for outcome in outcomes])
+    items = PROTOCOL.items([record(text="in the left lung", outcome=outcome) for outcome in outcomes])
     assert [bool(entry and entry["decided"]) for entry in items] == [False, False, True, False]
     assert items[1] is None
     assert items[3] is not None
@@ -145,5 +145,5 @@ def test_statistics_keep_wrong_and_not_attempted_apart():
 
 
 def test_a_template_that_does_not_exist_is_a_spec_error():
-    with pytest.raises(SpecError, match=r"did you mean 'reference_verdict-v1'"):
+    with pytest.raises(SpecError, match=r"did you mean 'reference_verdict-v[12]'"):
         ReferenceVerdict(ReferenceVerdict.Options(template="reference_verdict-v9"))

@@ -6,7 +6,7 @@ import pytest
 
 from raybench import registry
 from raybench.parsing.boxes import CONVENTIONS
-from raybench.spec import ModelSpec, open_plugin
+from raybench.spec import JudgeSpec, ModelSpec, open_plugin
 
 ENTRIES = registry.catalogue()
 
@@ -25,7 +25,8 @@ STUDIES = {
 
 @pytest.mark.parametrize("name", ENTRIES)
 def test_an_entry_is_a_valid_start(name):
-    spec = ModelSpec.model_validate(ENTRIES[name])
+    kind = JudgeSpec if ENTRIES[name]["kind"] == "judge" else ModelSpec
+    spec = kind.model_validate(ENTRIES[name])
     _, options = open_plugin("models", spec.backend, spec)
     assert options.model
     assert spec.boxes is None or spec.boxes in CONVENTIONS
