@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raybench.engine.submitting import Job
     from raybench.store import Store
 
-__all__ = ["COMMANDS", "PREFIX", "drawing", "follow_job", "state_of", "watch"]
+__all__ = ["COMMANDS", "PREFIX", "drawing", "follow_job", "pace", "state_of", "watch"]
 
 #: What a line of progress begins with; the rest is JSON.
 PREFIX = "@raybench "
@@ -101,6 +101,13 @@ def drawing(state: Mapping[str, Any]) -> RenderableType:
         if stream.get("error")
     ]
     return Group(Text(_title(state), style="bold"), *([table] if state["streams"] else []), *notes, *_last_line(state))
+
+
+def pace(stream: Mapping[str, Any]) -> str:
+    """Return how far a model or judge is: done/total, and while it works its speed and the time left."""
+    text = f"{sum(stream['counts'].values())}/{stream['total']}"
+    rate, left = stream.get("rows_per_second"), stream.get("eta_seconds")
+    return f"{text} ({rate:.1f} rows/s, {_clock(left)} left)" if rate and left else text
 
 
 def _title(state: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ every node sees it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -43,6 +44,10 @@ _TOKEN_HELP = (
     " this command; where the file is ~/.ray/auth_token, `ray get-auth-token` prints it"
 )
 _RECONNECTS = 5
+#: Ray tells of each upload and closed socket.
+_CHATTY = (
+    "ray.dashboard.modules.job.sdk", "ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging",
+)  # fmt: skip
 _TERMINAL = ("SUCCEEDED", "FAILED", "STOPPED")
 
 
@@ -290,6 +295,8 @@ def _folder(files: Mapping[str, str | Path]) -> Iterator[str]:
 def _client(address: str | None) -> tuple[Any, str]:
     from ray.job_submission import JobSubmissionClient
 
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
     client = JobSubmissionClient(address)
     return client, str(client.get_address())
 

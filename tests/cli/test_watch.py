@@ -156,3 +156,15 @@ def test_rates_are_of_the_last_minute(tmp_path: Path, monkeypatch: pytest.Monkey
     assert state["eta_seconds"] == pytest.approx((10_000 - done[0]) / 5, rel=0.02)
     done[0] = 10_000
     assert progress.state()["eta_seconds"] == 0.0
+
+
+def test_status_tells_speed_and_time_left_from_storage_alone(tmp_path: Path) -> None:
+    from raybench.cli.render import status
+    from raybench.leaderboard.rows import run_rows
+
+    store = _folder(tmp_path, "running", _state(llava=_stream(total=2100), qwen=_stream(state="waiting")))
+    state = _state(llava=_stream(total=2100, rows_per_second=12.5, eta_seconds=160.0), qwen=_stream(state="waiting"))
+    store.files.write(f"runs/{RUN}/progress.json", json.dumps(state).encode())
+    text = status(run_rows(store), [])
+    assert "llava 100/2100 (12.5 rows/s, 0:02:40 left)" in text
+    assert "qwen" not in text

@@ -345,8 +345,9 @@ def head(tmp_path: Path) -> Iterator[dict[str, str]]:
     start = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--num-cpus=8", f"--temp-dir={folder}",
              f"--port={port}", f"--dashboard-port={dashboard}", f"--ray-client-server-port={free_port()}",
              "--dashboard-host=127.0.0.1", f"--dashboard-agent-listen-port={free_port()}"]  # fmt: skip
+    path = os.pathsep.join([str(Path(sys.executable).parent), clean.get("PATH", "")])  # as in an activated environment
     done = subprocess.run(
-        start, env={**clean, **env, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=300, check=False
+        start, env={**clean, **env, "PATH": path}, capture_output=True, text=True, timeout=300, check=False
     )
     try:
         assert done.returncode == 0, done.stdout + done.stderr
