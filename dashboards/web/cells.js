@@ -24,8 +24,8 @@ const SMALL = 30;
 export function scoreCell(score, { link = null, quietFlags = [], bare = false } = {}) {
   if (!score || score.value === null || score.value === undefined) return h("span", { class: "quiet", tip: "Missing: not scored." }, "–");
   const small = typeof score.n === "number" && score.n < SMALL && score.kind !== "reported";
-  const text = [h("span", { class: "value" }, number(score.value, score.unit)), bare ? null : h("span", { class: "interval" }, interval(score))];
-  const flags = (score.flags ?? []).filter((flag) => flag !== "self check" && flag !== "few clusters" && !quietFlags.includes(flag));
+  const text = [h("span", { class: "value" }, number(score.value, score.unit)), " ", bare ? null : h("span", { class: "interval" }, interval(score))];
+  const flags = (score.flags ?? []).filter((flag) => flag !== "self check" && flag !== "few clusters" && !(bare && flag === "no spread") && !quietFlags.includes(flag));
   return h("span", { class: `score ${small ? "small" : ""}` },
     link ? h("a", { href: link, tip: scoreTip(score) }, text) : h("span", { data: { tip: scoreTip(score) } }, text),
     small && !bare ? h("span", { class: "n" }, `n=${score.n}`) : null,

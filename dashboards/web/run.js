@@ -80,8 +80,9 @@ function throughput({ throughput: points }) {
   const pairs = (points ?? []).map(({ at, rows }) => [Date.parse(at) / 1000, rows]).filter(([at]) => Number.isFinite(at));
   if (pairs.length < 2) return null;
   const first = pairs[0][0];
-  const plain = pairs.map(([at, rows]) => [at - first, rows]);
-  const step = Math.max(1e-9, Math.min(...plain.slice(1).map(([at], i) => at - plain[i][0]).filter((each) => each > 0)));
+  const seen = pairs.map(([at, rows]) => [at - first, rows]);
+  const step = Math.max(1e-9, Math.min(...seen.slice(1).map(([at], i) => at - seen[i][0]).filter((each) => each > 0)));
+  const plain = seen.flatMap(([at, rows], i) => (i && at - seen[i - 1][0] > 1.5 * step ? [[seen[i - 1][0] + step, 0], [at - step, 0], [at, rows]] : [[at, rows]]));  // stretches without an answer
   return h("section", {}, h("h2", {}, "Throughput"), lineChart(plain, { xName: "since the first answer", yName: `answers per ${duration(step)}`, xText: (value) => (value < 1 ? "0 s" : duration(value)), yText: (value) => count(Math.round(value)), label: `Answers over time, ${plural(pairs.length, "point")}` }));
 }
 

@@ -19,7 +19,7 @@ from urllib.request import urlopen
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.dashboard.conftest import executable, settle
+from tests.dashboard.conftest import executable, settle, until
 from tests.dashboard.serving import serving
 
 __all__ = ["take"]
@@ -28,7 +28,7 @@ WIDTH, HEIGHT = 1280, 860
 
 
 def take(folder: Path, out: Path) -> list[Path]:
-    """Write `dashboard-<page>-<light|dark>.png` into `out` and return their paths."""
+    """Write `dashboard-<page>-<light|dark>.png` into `out`, in 256 colours, and return their paths."""
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with serving(folder) as url, sync_playwright() as playwright:
@@ -39,6 +39,7 @@ def take(folder: Path, out: Path) -> list[Path]:
             for name, query in _pages(url):
                 page.goto(f"{url}/?{urlencode(query, doseq=True)}")
                 settle(page)
+                until(page, "![...document.querySelectorAll('td.rank')].some((each) => each.textContent === '…')", 300)
                 page.wait_for_load_state("networkidle")
                 page.wait_for_timeout(300)
                 path = out / f"dashboard-{name}-{theme}.png"
@@ -49,7 +50,8 @@ def take(folder: Path, out: Path) -> list[Path]:
 
 
 def _save(png: bytes, path: Path) -> None:
-    Image.open(io.BytesIO(png)).convert("RGB").save(path, optimize=True)
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def _ask(url: str, name: str, **params: str) -> Any:

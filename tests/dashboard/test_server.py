@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from raybench.dashboard.app import HEAVY, QUESTIONS
+from raybench.dashboard.board import _cost
 from raybench.dashboard.correct import hits_of
 from raybench.dashboard.folder import Folder
 from raybench.dashboard.overall import _mean
@@ -267,6 +269,60 @@ def test_a_judge_without_a_card(client):
     assert found["card"] is None
     assert {row["metric"] for row in found["scores"]} >= {"judge_accuracy"}
     assert "there are: j, k" in ask(client, "judge", 400, judge="x")["error"]
+
+
+CARD = {
+    "judge": "j", "suite": "medical", "key": "k1", "supported": True,
+    "sensitivity": {"value": 0.93, "low": 0.9, "high": 0.95, "n": 400},
+    "as_used": {"sensitivity": {"value": 0.96, "low": 0.93, "high": 0.98, "n": 400}},
+    "weights": "/srv/hidden/j", "categories": [{"category": "negation", "n": 80}],
+}  # fmt: skip
+
+
+def test_cards_of_the_folder_belong_to_their_judge(copy):
+    cards = copy / "judge_cards"
+    cards.mkdir()
+    (cards / "a.json").write_text(json.dumps(CARD))
+    (cards / "b.json").write_text(json.dumps({**CARD, "suite": "phantom", "supported": False}))
+    (cards / "broken.json").write_text('{"judge": "j", ')
+    (cards / "list.json").write_text("[1]")
+    found = ask(client_of(copy), "judge", judge="j")
+    assert [(card["suite"], card["supported"]) for card in found["cards"]] == [("phantom", False), ("medical", True)]
+    assert found["card"] == found["cards"][0]
+    assert found["cards"][1]["weights"] == "…", "no path is shown"
+    assert ask(client_of(copy), "judge", judge="k")["cards"] == []
+
+
+def test_a_price_is_of_a_thousand_answers():
+    known = {"rows_per_second": 2.0, "tokens_in": 500.0, "tokens_out": 100.0}
+    assert _cost(known, {}) is None
+    assert _cost(known, {"price_per_hour": 3.6}) == pytest.approx(0.5), "1000 answers take 500 s of an hour at 3.6"
+    assert _cost(known, {"price_per_million_tokens": [1.0, 10.0]}) == pytest.approx(1.5)
+    assert _cost(known, {"price_per_hour": 3.6, "price_per_million_tokens": [1.0, 10.0]}) == pytest.approx(2.0)
+    assert _cost({"rows_per_second": None}, {"price_per_hour": 3.6}) is None
+
+
+def test_facets_name_what_there_is(client):
+    facets = samples(client)["facets"]
+    assert {each["value"]: each["n"] for each in facets["model"]} == dict.fromkeys(
+        ("best", "good", "poor", "lacks one"), N
+    )
+    assert [each["value"] for each in facets["judge"]] == ["j", "k"]
+    assert [each["value"] for each in facets["verdict"]] == ["correct", "incorrect"]
+    of_k = samples(client, judge="k")["facets"]["verdict"]
+    assert [each["value"] for each in of_k] == ["incorrect"]
+    failed = samples(client, outcome="failed")["facets"]["model"]
+    assert [(each["value"], each["n"]) for each in failed] == [("lacks one", 1)]
+
+
+def test_all_tasks_on_one_slice(client):
+    whole = ask(client, "board", slice="organ=lung")
+    alone = ask(client, "board", **PLACE, slice="organ=lung")
+    values = {line["model"]: line["headline"]["value"] for line in alone["lines"] if line["kind"] == "system"}
+    (group,) = whole["groups"]
+    shown = {line["model"]: line["cells"]["vqa|d|test"]["value"] for line in group["lines"]}
+    assert shown == values
+    assert all(line["headline"]["n"] == N // 2 for line in alone["lines"] if line["model"] == "best")
 
 
 def test_pareto_has_every_system(client):
