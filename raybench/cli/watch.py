@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from raybench.engine.submitting import Job
     from raybench.store import Store
 
-__all__ = ["COMMANDS", "PREFIX", "drawing", "follow_job", "pace", "state_of", "watch"]
+__all__ = ["COMMANDS", "PREFIX", "drawing", "follow_job", "state_of", "told", "watch"]
 
 #: What a line of progress begins with; the rest is JSON.
 PREFIX = "@raybench "
@@ -103,8 +103,18 @@ def drawing(state: Mapping[str, Any]) -> RenderableType:
     return Group(Text(_title(state), style="bold"), *([table] if state["streams"] else []), *notes, *_last_line(state))
 
 
-def pace(stream: Mapping[str, Any]) -> str:
-    """Return how far a model or judge is: done/total, and while it works its speed and the time left."""
+def told(run: Mapping[str, Any]) -> str:
+    """Return in a line how far a run at work is, as its folder tells; "" for one that has ended."""
+    state = run["progress"]
+    if not state or run["status"] in ("done", "incomplete", "failed"):
+        return ""
+    begun = {name: stream for name, stream in state["streams"].items() if stream.get("state") != "waiting"}
+    done = ", ".join(f"{name} {_pace(stream)}" for name, stream in begun.items())
+    return f"{state['phase']} ({state['at'][11:19]}) {done}"
+
+
+def _pace(stream: Mapping[str, Any]) -> str:
+    """Done/total, and while it works the speed and the time left."""
     text = f"{sum(stream['counts'].values())}/{stream['total']}"
     rate, left = stream.get("rows_per_second"), stream.get("eta_seconds")
     return f"{text} ({rate:.1f} rows/s, {_clock(left)} left)" if rate and left else text
