@@ -48,6 +48,8 @@ FEW_CLUSTERS = 30
 _ROWS_DRAWN_FULLY, _FEWEST_DRAWS = 20_000, 200
 #: Cells (draws x columns) held at once: 2**21 counts of 8 bytes are 16 MiB, and up to 4 such arrays live together.
 _CELLS = 2**21
+#: Above this many clusters draws are counted one by one: a draw's counts then fit a cache, a chunk's do not.
+_CACHED = 2**12
 
 _RANGES = {"fraction": (0.0, 1.0), "coefficient": (-1.0, 1.0)}
 
@@ -124,6 +126,10 @@ def cluster_weights(n_clusters: int, draws: int = DRAWS, seed: int = SEED) -> It
     size = max(1, _CELLS // max(n_clusters, 1))
     for start in range(0, draws, size):
         b = min(size, draws - start)
+        if n_clusters > _CACHED:
+            one_by_one = (rng.integers(0, n_clusters, n_clusters) for _ in range(b))
+            yield np.stack([np.bincount(picks, minlength=n_clusters) for picks in one_by_one])
+            continue
         picks = rng.integers(0, n_clusters, size=(b, n_clusters))
         picks += np.arange(b)[:, None] * n_clusters
         yield np.bincount(picks.ravel(), minlength=b * n_clusters).reshape(b, n_clusters)
@@ -141,7 +147,8 @@ def _ratio_draws(hits: Array, over: Array, draws: int, seed: int) -> Array:
     else:
         pairs, chunks = np.column_stack([hits, over]), cluster_weights(len(hits), draws, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.concatenate([(w @ pairs[:, 0]) / (w @ pairs[:, 1]) for w in chunks])
+        floats = (counts.astype(float) for counts in chunks)
+        return np.concatenate([(w @ pairs[:, 0]) / (w @ pairs[:, 1]) for w in floats])
 
 
 def _grouped_weights(copies: Array, draws: int, seed: int) -> Iterator[Array]:
@@ -322,8 +329,16 @@ def _shared_draws(
     sums = {name: np.bincount(codes, column * shares, minlength=k) for name, column in plain.items()}
     drawn: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
     left = min(DRAWS, max(_FEWEST_DRAWS, DRAWS * _ROWS_DRAWN_FULLY // max(len(codes), 1))) if gathered else 0
+    alike = _alike(sums, k) if summed else None
+    if alike is not None:
+        for counts in _grouped_weights(alike[1], DRAWS, SEED):
+            for metric in summed:
+                drawn[metric.name].append(metric.values(alike[0], counts.astype(float)))
+        summed = []
     size = max(1, _CELLS // max(len(codes), 1))
-    for counts in cluster_weights(k) if metrics else ():
+    for counts in cluster_weights(k):
+        if not summed and left <= 0:
+            break
         for metric in summed:
             drawn[metric.name].append(metric.values(sums, counts.astype(float)))
         taken = min(left, len(counts))
@@ -333,6 +348,19 @@ def _shared_draws(
                 drawn[metric.name].append(np.asarray(metric.values(statistics, weights), dtype=float))
         left -= taken
     return drawn
+
+
+def _alike(sums: Statistics, k: int) -> tuple[dict[str, Array], Array] | None:
+    """Return (the sums of each different cluster, how many clusters have them); None where few are alike.
+
+    Clusters with equal sums are interchangeable, as in `_ratio_draws`; many clusters only, since it takes a sort.
+    """
+    table = np.column_stack(list(sums.values())) if sums and k > _CACHED else np.zeros((0, 0))
+    if not table.size or len(np.unique(table[:_CACHED], axis=0)) * 4 > 3 * _CACHED:
+        return None
+    rows = (table + 0.0).view(np.dtype((np.void, table.itemsize * table.shape[1]))).ravel()  # + 0.0: no negative zeros
+    _, first, copies = np.unique(rows, return_index=True, return_counts=True)
+    return ({name: column[first] for name, column in sums.items()}, copies) if len(first) * 4 <= k else None
 
 
 def _without_spread(value: float, names: Array, unit: str, confidence: float) -> tuple[float, float]:
