@@ -26,7 +26,7 @@ def caveats(task: str) -> dict[str, str]:
     except RaybenchError:
         return {}
     said = {
-        SELF_CHECK: "self check: drawn images that test the pipeline, never a medical claim",
+        SELF_CHECK: "drawn images: a self-check of the pipeline, never a medical claim",
         KNOWN_LEAK: f"known leak: {plugin.leaks}",
     }
     return {flag: said[flag] for flag in caveat_flags(plugin)}

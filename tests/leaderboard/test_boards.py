@@ -21,6 +21,7 @@ from raybench.leaderboard.rows import cell_rows, run_rows, sample_rows
 from raybench.schema import Score
 from raybench.scoring import score_store
 from raybench.store import Store
+from raybench.tasks.vqa import Vqa
 from tests.results import CANNOT, FAILED, fill, judge, questions
 
 N = 40
@@ -231,3 +232,22 @@ def test_a_run_that_has_gone_silent_is_lost_and_one_that_ended_is_not(tmp_path, 
     assert {row["run_id"]: row["status"] for row in run_rows(store)} == {"r": "running", "q": "done"}
     monkeypatch.setattr("raybench.leaderboard.rows.LOST_SECONDS", -1.0)
     assert {row["run_id"]: row["status"] for row in run_rows(store)} == {"r": "lost", "q": "done"}
+
+
+def test_a_known_leak_and_a_self_check_are_said(store, monkeypatch):
+    flags = {"leaks": "the test questions are in the training set.", "self_check": True}
+    for name, value in flags.items():
+        monkeypatch.setattr(Vqa, name, value)
+    said = [
+        "drawn images: a self-check of the pipeline, never a medical claim",
+        "known leak: the test questions are in the training set.",
+    ]
+    board = render.boards(boards(store), "table").splitlines()
+    assert all(board.count(line) == 1 for line in said)
+    models = ("best", "a_b")
+    compared = render.comparisons(compare(store, *models), models, "table", 0)
+    rows = render.samples(sample_rows(store, "vqa", "best", None, 2))
+    assert all(text.count(line) == 1 for line in said for text in (compared, rows))
+    document = json.loads(render.comparisons(compare(store, *models), models, "json", 0))
+    assert all({"self check", "known leak"} <= set(item["flags"]) for item in document["comparisons"])
+    assert "(self check, known leak)" in next(line for line in render.listing("tasks").splitlines() if "  vqa " in line)
