@@ -63,8 +63,10 @@ def _rate(name: str, by: str, labels: str = _MODELS) -> str:
 
 
 def _share(outcome: str) -> str:
+    """Share of the rows that ended so, by model; 0, not nothing, where none has."""
     part = series("raybench_samples", f'{_MODELS}, outcome="{outcome}"')
-    return f"sum by (model) (rate({part}[15m])) / sum by (model) (rate({series('raybench_samples', _MODELS)}[15m]))"
+    every = f"sum by (model) (rate({series('raybench_samples', _MODELS)}[15m]))"
+    return f"(sum by (model) (rate({part}[15m])) or 0 * {every}) / {every}"
 
 
 def _quantile(q: float, by: str) -> str:

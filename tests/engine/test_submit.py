@@ -36,6 +36,7 @@ class _Jobs:
 
     def __init__(self, *, token: str = "", node_ip: str = "127.0.0.1", code: int = 0, cuts: int = 0) -> None:
         self.token, self.node_ip, self.code, self.cuts = token, node_ip, code, cuts
+        self.status = ""
         self.submitted: list[dict[str, Any]] = []
         self.packages: dict[str, bytes] = {}
         self.log = ["starting\n", '@raybench {"run_id": "r", "phase": "done", "at": "", "streams": {}}\n', "ended\n"]
@@ -63,7 +64,7 @@ class _Jobs:
             web.get("/api/packages/{protocol}/{name}", self._package),
             web.put("/api/packages/{protocol}/{name}", self._package),
             web.post("/api/jobs/", self._submit), web.get("/api/jobs/{id}", self._info),
-            web.get("/api/jobs/{id}/logs/tail", self._tail),
+            web.get("/api/jobs/{id}/logs/tail", self._tail), web.get("/api/jobs/{id}/logs", self._logs),
         ])  # fmt: skip
         runner = web.AppRunner(served, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
@@ -117,11 +118,14 @@ class _Jobs:
     async def _info(self, request: web.Request) -> web.Response:
         if request.match_info["id"] == "raysubmit_none":
             return web.Response(status=404, text="Job raysubmit_none does not exist")
-        status = "FAILED" if self.code else "SUCCEEDED"
+        status = self.status or ("FAILED" if self.code else "SUCCEEDED")
         return web.json_response({
             "type": "SUBMISSION", "submission_id": "raysubmit_1", "status": status, "entrypoint": "x",
             "message": f"Job entrypoint command failed with exit code {self.code}", "driver_exit_code": self.code,
         })  # fmt: skip
+
+    async def _logs(self, _: web.Request) -> web.Response:
+        return web.json_response({"logs": "".join(self.log[:2])})
 
     async def _tail(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -269,6 +273,17 @@ def test_a_log_that_is_cut_off_is_taken_up_again(suite: dict[str, Any], tmp_path
         done = CliRunner().invoke(app, ["submit", str(spec), "--address", jobs.url])
     assert done.exit_code == 0, done.output
     assert done.stderr.splitlines().count("starting") == 1, "no line comes twice"
+
+
+@pytest.mark.parametrize(("status", "code", "ended"), [("RUNNING", 0, None), ("", 2, 2), ("STOPPED", 0, 130)])
+def test_a_job_is_looked_at_once(status: str, code: int, ended: int | None) -> None:
+    with _Jobs(code=code) as jobs:
+        jobs.status = status
+        done = CliRunner().invoke(app, ["watch", "raysubmit_1", "--address", jobs.url, "--once"])
+    assert done.exit_code == (ended or 0), done.output
+    (line,) = done.stdout.splitlines()
+    state = json.loads(line.removeprefix("@raybench "))
+    assert (state["run_id"], state["exit_code"]) == ("r", ended)
 
 
 def test_bad_input_is_said_before_anything_is_submitted(suite: dict[str, Any], tmp_path: Path) -> None:
