@@ -17,6 +17,7 @@ import raybench
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _faulty import start
+from _trials import load
 
 ROWS, SECONDS, REPLICAS, BUDGET = 100, 2.0, 4, 0.85
 
@@ -30,7 +31,10 @@ def main() -> int:
     began, ended = (datetime.fromisoformat(time) for time in (rows["started_at"].min(), rows["committed_at"].max()))
     measured = (ended - began).total_seconds()
     ideal = ROWS * SECONDS / REPLICAS
-    print(f"{len(rows)} rows in {measured:.1f} s, ideal {ideal:.1f} s: {ideal / measured:.1%} (budget {BUDGET:.0%})")
+    print(
+        f"{len(rows)} rows in {measured:.1f} s, ideal {ideal:.1f} s: {ideal / measured:.1%}",
+        f"(budget {BUDGET:.0%}; load {load():.1f})",
+    )
     return 0 if ideal / measured >= BUDGET else 1
 
 

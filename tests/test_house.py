@@ -50,6 +50,7 @@ BROAD_EXCEPTS: dict[str, str] = {
     "raybench/engine/replicas.py _load": "a model that cannot load tells the ledger why, then raises",
     "raybench/engine/resources.py _start": "ray.init raises plain Exception when a start times out",
     "raybench/engine/pipeline.py run_stream": "whatever ends one model's stream, other models go on",
+    "raybench/engine/streams.py _report": "a thread's error is raised again by the thread that waits for it",
 }
 #: Part of raybench -> why it may read the environment.
 ENVIRONMENT_READERS = {"spec": "settings", "models": "credentials", "engine": "Ray's own switches; doctor"}

@@ -166,13 +166,33 @@ def test_set_puts_a_value_at_its_place(setting, expected):
         ("models.0.name.x=1", "--set 'models.0.name.x=1': the spec has no place"),
         ("repeats.x.y=1", "--set 'repeats.x.y=1': the spec has no place"),
         ("generation.x=1", "--set 'generation.x=1': the spec has no place"),
-        ("name=[1", "--set 'name=[1': the spec has no place"),
+        ("name=[1", "--set 'name=[1': '[1' is no valid YAML value (expected ',' or ']', but got"),
     ],
 )
 def test_set_without_a_place(setting, sentence):
     with pytest.raises(SpecError) as caught:
         apply_settings({"models": [{"name": "a"}], "repeats": 1, "generation": None}, [setting])
     assert str(caught.value).startswith(sentence)
+
+
+def test_paths_of_a_spec_file_are_looked_for_beside_it_first(tmp_path, monkeypatch):
+    (tmp_path / "specs" / "weights").mkdir(parents=True)
+    (tmp_path / "specs" / "beside.csv").touch()
+    (tmp_path / "here.csv").touch()
+    path = tmp_path / "specs" / "s.yaml"
+    path.write_text(
+        "output: out\ntasks: [{task: vqa, data: beside.csv}, {task: vqa, data: here.csv}]\n"
+        "models: [{name: a, backend: hf, model: ./weights}, {name: b, backend: hf, model: o/hub-id}, specs/weights]\n",
+        "utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    spec = build(read(path), validate_plugins=False)
+    assert [task.options["data"] for task in spec.tasks] == [
+        str(tmp_path / "specs" / "beside.csv"), str(tmp_path / "here.csv"),
+    ]  # fmt: skip
+    weights = str(tmp_path / "specs" / "weights")
+    assert [model.options["model"] for model in spec.models] == [weights, "o/hub-id", weights]
+    assert spec.output == str(tmp_path / "out")  # results go where the command was given
 
 
 def test_set_is_checked_like_the_file():

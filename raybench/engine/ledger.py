@@ -3,18 +3,20 @@
 A replica reports each start before it loads, each row before it is sent and
 each row that is durable. When Ray retries a block, the ledger says what is left:
 rows once started and not finished run one by one, and a row that kills twice is
-given up. Kept in memory by one actor; it holds the open blocks only, so its
-size does not grow with the run.
+given up. It also holds the run to its limits of time and money: once one is
+reached, nothing more is sent. Kept in memory by one actor; it holds the open
+blocks only, so its size does not grow with the run.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from raybench.engine.limits import FREE, UNLIMITED, Limits, Price
 from raybench.schema import Row
 
 __all__ = ["MAX_BARREN_DEATHS", "MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
@@ -39,8 +41,14 @@ class _Stream:
     """One model's (or judge's) stream."""
 
     total: int = 0
+    price: Price = FREE
     counts: Counter[str] = field(default_factory=Counter)
+    keys: dict[str, _Key] = field(default_factory=dict)
+    released: set[str] = field(default_factory=set)
     replicas: set[str] = field(default_factory=set)
+    began: dict[str, float] = field(default_factory=dict)
+    tokens: tuple[int, int] = (0, 0)
+    spent: float | None = None
     error: str = ""
     barren: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -49,22 +57,52 @@ class _Stream:
 
 
 class Ledger:
-    """See the module; runs as a Ray actor, and as a plain object in tests."""
+    """See the module; runs as a Ray actor, and as a plain object in tests.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds that only go forward, whatever is done to the wall clock.
+    """
+
+    def __init__(self, limits: Limits = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
         self._streams: dict[str, _Stream] = {}
-        self._keys: dict[str, _Key] = {}
-        self._released: set[str] = set()
         self._silent: Counter[str] = Counter()
         self._deaths: dict[str, str] = {}
+        self._limits, self._clock, self._opened_at = limits, clock, clock()
+        self._past_spent = 0.0
+        self._halted = ""
 
-    def open_stream(self, name: str, total: int) -> None:
+    def open_stream(self, name: str, total: int, price: Price = FREE) -> None:
         """Begin to count for one model or judge; `total` rows are to be done."""
-        self._streams[name] = _Stream(total=total)
-        self._released.clear()
+        self.close_stream(name)
+        if name in self._streams:
+            self._past_spent += self._streams[name].spent or 0.0
+        self._streams[name] = _Stream(total=total, price=price)
+
+    def close_stream(self, name: str) -> None:
+        """Report that a stream's replicas are gone, and with them what they cost."""
+        if name in self._streams and self._streams[name].spent is None:
+            self._streams[name].spent = self._spent_by(self._streams[name])
+
+    def halt(self, reason: str) -> None:
+        """Send nothing more, in any stream; what was sent is still taken in."""
+        self._halted = self._halted or reason
+
+    def halted(self) -> str:
+        """Return why nothing more is sent, or ""."""
+        return self._halted
+
+    def is_idle(self, stream: str) -> bool:
+        """Return whether none of a stream's rows is at a model now."""
+        return not any(key.running for key in self._streams[stream].keys.values())
+
+    def spent(self) -> float:
+        """Return the money spent so far, by the prices that the spec declares."""
+        now = [self._spent_by(s) if s.spent is None else s.spent for s in self._streams.values()]
+        return self._past_spent + sum(now)
 
     def starting(self, stream: str, replica: str) -> str:
         """Report that a replica begins to load; return why it must not, or ""."""
+        self._streams[stream].began.setdefault(replica, self._clock())
         if self._streams[stream].error:
             return self._streams[stream].error
         if self._silent[replica] >= MAX_SILENT_STARTS:
@@ -99,14 +137,14 @@ class Ledger:
             {"fresh": keys never started, "alone": keys to run one by one,
             "given_up": {key: reason}}; finished keys are in none of them.
         """
-        if keys and keys[0] in self._released:
+        known, fresh, alone, given_up = self._streams[stream].keys, [], [], {}
+        if self._halted or (keys and keys[0] in self._streams[stream].released):
             return {"fresh": [], "alone": [], "given_up": {}}
-        fresh, alone, given_up = [], [], {}
-        if replica not in self._deaths and any(key in self._keys and self._keys[key].running for key in keys):
+        if replica not in self._deaths and any(key in known and known[key].running for key in keys):
             self._barren(stream, "its process died without a word (out of memory?)")
         reason = self._deaths.pop(replica, "")
         for key in keys:
-            state = self._keys.setdefault(key, _Key())
+            state = known.setdefault(key, _Key())
             if state.running:
                 state.running, state.kills = False, state.kills + 1
             if state.done:
@@ -119,25 +157,45 @@ class Ledger:
                 fresh.append(key)
         return {"fresh": fresh, "alone": alone, "given_up": given_up}
 
-    def sending(self, stream: str, keys: Sequence[str]) -> None:
-        """Report rows that are about to be sent to the model."""
+    def sending(self, stream: str, keys: Sequence[str]) -> bool:
+        """Report rows that are about to be sent to the model; False: the run is over, send nothing."""
+        self._check_limits()
+        if self._halted:
+            return False
         state = self._streams[stream]
-        state.first_start = state.first_start or time.time()
+        state.first_start = state.first_start or self._clock()
         for key in keys:
-            self._keys.setdefault(key, _Key()).running = True
+            state.keys.setdefault(key, _Key()).running = True
+        return True
 
-    def durable(self, stream: str, outcomes: Sequence[tuple[str, str]]) -> None:
-        """Report (key, outcome) of rows that are durable; outcome "failed" carries ":reason"."""
+    def durable(self, stream: str, outcomes: Sequence[tuple[str, str]], tokens: tuple[int, int] = (0, 0)) -> None:
+        """Report (key, outcome) of rows that are durable; outcome "failed" carries ":reason".
+
+        Args:
+            tokens: tokens in and out of these rows.
+        """
         state = self._streams[stream]
-        state.last_end = time.time()
+        state.last_end = self._clock()
+        state.tokens = (state.tokens[0] + tokens[0], state.tokens[1] + tokens[1])
         for key, outcome in outcomes:
             word, _, reason = outcome.partition(":")
             state.counts[word] += 1
             state.barren = 0 if word != "failed" else state.barren
             if reason:
                 state.reasons[reason] += 1
-            found = self._keys.setdefault(key, _Key())
+            found = state.keys.setdefault(key, _Key())
             found.done, found.running = True, False
+
+    def _check_limits(self) -> None:
+        if not self._halted:
+            self._halted = self._limits.exceeded(self._clock() - self._opened_at, self.spent)
+
+    def _spent_by(self, state: _Stream) -> float:
+        seconds = sum(self._clock() - began for began in state.began.values())
+        return state.price.of(seconds, state.tokens)
+
+    def measured(self, stream: str, report: Row) -> None:
+        """Take a replica's `Usage` report; a ledger without instruments keeps none of it."""
 
     def _barren(self, stream: str, reason: str) -> None:
         state = self._streams[stream]
@@ -145,12 +203,13 @@ class Ledger:
         if state.barren >= MAX_BARREN_DEATHS:
             self.stop(stream, f"its engine broke {state.barren} times in a row without an answer between: {reason}")
 
-    def release(self, keys: Sequence[str]) -> None:
+    def release(self, stream: str, keys: Sequence[str]) -> None:
         """Forget a finished block's keys (and remember that the block is finished)."""
-        if keys:
-            self._released.add(keys[0])
+        state = self._streams[stream]
+        if keys and not self._halted:
+            state.released.add(keys[0])
         for key in keys:
-            self._keys.pop(key, None)
+            state.keys.pop(key, None)
 
     def progress(self) -> dict[str, Row]:
         """Return {stream: {"total", "counts", "reasons", "replicas", "error", "seconds"}}."""

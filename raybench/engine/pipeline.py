@@ -18,9 +18,11 @@ import ray
 
 from raybench import registry
 from raybench.engine.groups import read_group
+from raybench.engine.limits import price_of
 from raybench.engine.replicas import Replica, Work
 from raybench.engine.resources import fit_pool
 from raybench.engine.stages import load_images
+from raybench.engine.streams import takes_cpus
 from raybench.errors import one_line
 from raybench.schema import Row
 from raybench.store import Store
@@ -57,6 +59,8 @@ def call_all(function: Callable[..., Any], arguments: list[tuple[Any, ...]], at_
     finally:
         for ref in waiting:
             ray.cancel(ref)
+        if waiting:  # so that none of them writes a file after its fellows' files are deleted
+            ray.wait(waiting, num_returns=len(waiting), timeout=60)
 
 
 def run_stream(work: Work, todo: Row, ledger: Any) -> str:
@@ -65,18 +69,21 @@ def run_stream(work: Work, todo: Row, ledger: Any) -> str:
     Args:
         todo: {"file", "rows", "block_rows"} as `plan.todo` returns it.
     """
-    ray.get(ledger.open_stream.remote(work.stream, todo["rows"]))
-    if not todo["rows"]:
+    ray.get(ledger.open_stream.remote(work.stream, todo["rows"], price_of(work.model.spec)))
+    if not todo["rows"] or ray.get(ledger.halted.remote()):
         return ""
     dataset = _graph(work, todo, ledger)
     try:
         for _ in dataset.iter_internal_ref_bundles():
-            pass
+            if ray.get(ledger.halted.remote()) and ray.get(ledger.is_idle.remote(work.stream)):
+                break  # a limit is reached and what was sent is stored
     except Exception as error:  # whatever ends the stream: the ledger may know the plain reason
         reason = ray.get(ledger.progress.remote())[work.stream]["error"]
         if not reason and not isinstance(error, ray.exceptions.RayError):
             raise
         return str(reason or one_line(error))
+    finally:
+        ray.get(ledger.close_stream.remote(work.stream))
     return str(ray.get(ledger.progress.remote())[work.stream]["error"])
 
 
@@ -84,9 +91,8 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
     spec = work.model.spec
     _quieten()
     blocks = -(-todo["rows"] // todo["block_rows"])
-    capabilities = registry.load("models", spec.backend).capabilities
+    capabilities, cpus = registry.load("models", spec.backend).capabilities, takes_cpus(spec)
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
-    cpus = 0 if spec.gpus or capabilities.concurrent else spec.cpus
     low, high = fit_pool(spec, cpus)
     # A replica that computes takes one block at a time; one that waits overlaps two, so that no block's tail idles.
     pool = ray.data.ActorPoolStrategy(
@@ -98,7 +104,8 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
         .map_batches(load, batch_size=1, num_cpus=0.5)
         .map_batches(
             Replica,
-            batch_size=None,
+            # Ray Data refuses GPUs without a number here; the to-do file's own groups stay what they are.
+            batch_size=todo["block_rows"] if spec.gpus else None,
             batch_format="pyarrow",
             zero_copy_batch=True,
             fn_constructor_args=(work, ledger),

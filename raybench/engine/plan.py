@@ -8,6 +8,7 @@ driver sees file names and counts. A run's working files stand in
 from __future__ import annotations
 
 import ipaddress
+import os
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -35,8 +36,10 @@ __all__ = [
     "PlannedModel",
     "block_rows",
     "check_hosts",
+    "drop_task",
     "is_restricted",
     "list_samples",
+    "missing_folders",
     "open_task",
     "plan_chunk",
     "plan_model",
@@ -87,6 +90,27 @@ def plan_model(spec: ModelSpec) -> PlannedModel:
         # A hub commit: replicas load exactly what was planned, also if the branch moves meanwhile.
         spec = type(spec).model_validate({**spec.model_dump(), "revision": found["revision"]})
     return PlannedModel(spec, identity, digest(identity, 8), pinned)
+
+
+def missing_folders(specs: Sequence[ModelSpec]) -> dict[str, str]:
+    """Return {name: reason} of models whose weights should lie in a folder that is not there."""
+    found = {}
+    for spec in specs:
+        if registry.load("models", spec.backend).capabilities.concurrent:
+            continue  # a served model's name may look like a path of its server
+        for key in ("model", "adapter"):
+            path = spec.options.get(key)
+            if isinstance(path, str) and path.startswith(("/", "./", "../", "~")) and not os.path.exists(path):
+                found[spec.name] = f"{key}: there is no folder {path}"
+    return found
+
+
+def drop_task(store: Store, run_id: str, index: int) -> None:
+    """Delete the working files of a task that cannot be planned."""
+    folder = f"runs/{run_id}/plan"
+    for name in store.files.names(folder):
+        if name.startswith((f"samples-{index}.", f"hashed-{index}-", f"units-{index}-")):
+            store.files.delete(f"{folder}/{name}")
 
 
 def open_task(spec: TaskSpec) -> Task:
@@ -155,14 +179,17 @@ def plan_chunk(spec: RunSpec, index: int, models: Sequence[PlannedModel], run_id
     return write_groups(store, f"runs/{run_id}/plan/units-{index}-{group}.parquet", units, PLAN_SCHEMA, CHUNK_ROWS)
 
 
-def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str, commit: bool = True) -> Row:
-    """Commit new samples and units, reuse other folders' responses, write each model's to-do file.
+def todo(
+    spec: RunSpec, models: Sequence[PlannedModel | Sequence[PlannedModel]], run_id: str, commit: bool = True
+) -> Row:
+    """Commit new samples and units, reuse other folders' responses, write each stream's to-do file.
 
     Args:
+        models: the streams: models, or several that share one pool of replicas (and the first one's name).
         commit: False leaves the folder as it is (a dry run).
 
     Returns:
-        {"cells": [{cell columns, "planned", "missing"}], "todo": {model: {"file", "rows", "block_rows"}},
+        {"cells": [{cell columns, "planned", "missing"}], "todo": {stream: {"file", "rows", "block_rows"}},
         "reused": rows copied from other folders, "digest": of the planned keys}.
     """
     store = Store(spec.output)
@@ -178,7 +205,8 @@ def todo(spec: RunSpec, models: Sequence[PlannedModel], run_id: str, commit: boo
             " ANTI JOIN (SELECT key, count(*) AS turns FROM all_responses GROUP BY key) r USING (key, turns)"
         )
         cells = _cells(connection)
-        files = {model.spec.name: _write_todo(connection, store, model.spec, run_id) for model in models}
+        streams = [[model] if isinstance(model, PlannedModel) else model for model in models]
+        files = {stream[0].spec.name: _write_todo(connection, store, stream, run_id) for stream in streams}
         sql = "SELECT md5(string_agg(key, '' ORDER BY key)) FROM (SELECT DISTINCT key FROM plan)"
         (found,) = connection.execute(sql).fetchall()[0]
     return {"cells": cells, "todo": files, "reused": reused, "digest": found}
@@ -261,7 +289,8 @@ def check_hosts(spec: RunSpec, task: str) -> None:
     targets = [
         (entry.name, value)
         for entry in (*spec.models, *spec.judges)
-        for value in entry.options.values()
+        for option in entry.options.values()
+        for value in (option if isinstance(option, list | tuple) else [option])
         if isinstance(value, str) and value.startswith(("http://", "https://"))
     ]
     targets += [("output", spec.output)] if "://" in spec.output and not spec.output.startswith("file://") else []
@@ -338,15 +367,20 @@ def _cells(connection: duckdb.DuckDBPyConnection) -> list[Row]:
     return list(stream(connection, sql))
 
 
-def _write_todo(connection: duckdb.DuckDBPyConnection, store: Store, spec: ModelSpec, run_id: str) -> Row:
-    """Write one model's missing units, each content key once, in blocks that suit its pool."""
-    ((rows,),) = connection.execute("SELECT count(DISTINCT key) FROM missing WHERE model = ?", [spec.name]).fetchall()
-    size = block_rows(rows, spec.replicas[1])
-    name = f"runs/{run_id}/plan/todo-{digest(spec.name, 12)}.parquet"
+def _write_todo(
+    connection: duckdb.DuckDBPyConnection, store: Store, models: Sequence[PlannedModel], run_id: str
+) -> Row:
+    """Write one stream's missing units, each content key once, in blocks that suit its pool."""
+    names = [model.spec.name for model in models]
+    sql = "SELECT count(DISTINCT key) FROM missing WHERE list_contains(?, model)"
+    ((rows,),) = connection.execute(sql, [names]).fetchall()
+    size = block_rows(rows, models[0].spec.replicas[1])
+    name = f"runs/{run_id}/plan/todo-{digest(names[0], 12)}.parquet"
     sql = (
-        "SELECT p.* FROM plan p SEMI JOIN missing m USING (key) WHERE p.model = ?"
-        " QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.task, p.ordinal) = 1 ORDER BY p.task, p.ordinal"
+        "SELECT p.* FROM plan p SEMI JOIN missing m USING (key) WHERE list_contains(?, p.model)"
+        " QUALIFY row_number() OVER (PARTITION BY p.key ORDER BY p.task, p.ordinal, p.model) = 1"
+        " ORDER BY p.task, p.ordinal, p.model"
     )
     if rows:
-        write_groups(store, name, stream(connection, sql, [spec.name]), PLAN_SCHEMA, size)
+        write_groups(store, name, stream(connection, sql, [names]), PLAN_SCHEMA, size)
     return {"file": name, "rows": rows, "block_rows": size}

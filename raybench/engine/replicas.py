@@ -11,6 +11,7 @@ import asyncio
 import os
 import platform
 import threading
+import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -19,17 +20,23 @@ import pyarrow as pa
 import ray
 
 from raybench import registry
+from raybench.engine.metrics import Usage
 from raybench.engine.plan import PlannedModel
 from raybench.engine.resources import ledger_proxy
-from raybench.engine.stages import attempt_row, next_turn, request, response_row, verdict_row
+from raybench.engine.stages import attempt_row, next_turn, request, response_row, second_attempt, verdict_row
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.schema import Failure, Response, Row
 from raybench.scoring import box_convention, read_answer
-from raybench.spec import TaskSpec, open_plugin, task_of
+from raybench.spec import JudgeSpec, ModelSpec, TaskSpec, open_plugin, protocol_of, task_of
 from raybench.store import Store, now
 
 __all__ = ["Accounts", "Replica", "Work", "Worker"]
+
+#: Rows of a concurrent backend reported in one call before they are sent; two such lots wait at most.
+_ANNOUNCED = 64
+#: Durable rows are reported together: this many, or what came within this time.
+_CONFIRM_ROWS, _CONFIRM_SECONDS = 32, 0.1
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,10 @@ class Accounts(Protocol):
 
     def claim(self, stream: str, keys: Sequence[str], replica: str) -> Row: ...
     def has_answered(self, stream: str) -> bool: ...
-    def sending(self, stream: str, keys: Sequence[str]) -> None: ...
-    def durable(self, stream: str, outcomes: Sequence[tuple[str, str]]) -> None: ...
-    def release(self, keys: Sequence[str]) -> None: ...
+    def sending(self, stream: str, keys: Sequence[str]) -> bool: ...
+    def durable(self, stream: str, outcomes: Sequence[tuple[str, str]], tokens: tuple[int, int] = ...) -> None: ...
+    def measured(self, stream: str, report: Row) -> None: ...
+    def release(self, stream: str, keys: Sequence[str]) -> None: ...
     def dying(self, stream: str, replica: str, reason: str) -> None: ...
     def stop(self, stream: str, reason: str) -> None: ...
 
@@ -77,7 +85,10 @@ class Worker:
         self._tasks: list[Task] = [task_of(task) for task in work.tasks]
         self._protocols: dict[str, JudgeProtocol] = {}
         self._unconfirmed: list[tuple[str, str]] = []
+        self._usage = Usage()
+        self._tokens = (0, 0)
         self._window = asyncio.Semaphore(backend.window)
+        self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
         self._stamp = {"replica": replica, "node": platform.node(), "pinned": work.model.pinned}
@@ -105,7 +116,8 @@ class Worker:
             self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
         self._confirm()
-        self._accounts.release(list(by_key))
+        self._report(at_once=True)
+        self._accounts.release(self._work.stream, list(by_key))
         return len(rows)
 
     def close(self) -> None:
@@ -122,21 +134,37 @@ class Worker:
             return
         try:
             async with asyncio.TaskGroup() as group:
-                for row in rows:
-                    group.create_task(self._send_in_window(row))
+                await self._send_announced(rows, group)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
 
-    async def _send_in_window(self, row: Row) -> None:
-        async with self._window:
-            await self._send([row])
+    async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
+        """Report rows some time before the window has room for them: a call a row would halve the rate."""
+        size = min(max(1, self._backend.window // 4), _ANNOUNCED)
+        ahead = asyncio.Semaphore(2)  # lots that are reported and wait for the window
+        for start in range(0, len(rows), size):
+            part = rows[start : start + size]
+            await ahead.acquire()
+            keys = [row["key"] for row in part]
+            if not await asyncio.to_thread(self._accounts.sending, self._work.stream, keys):
+                return  # the run has reached a limit: these rows wait for the next one
+            for row in part:
+                group.create_task(self._send_in_window(row, ahead if row is part[-1] else None))
 
-    async def _send(self, rows: Sequence[Row]) -> None:
+    async def _send_in_window(self, row: Row, ahead: asyncio.Semaphore | None) -> None:
+        async with self._window:
+            if ahead is not None:  # the last of its lot
+                ahead.release()
+            await self._send([row], announced=True)
+
+    async def _send(self, rows: Sequence[Row], announced: bool = False) -> None:
         """Send rows to the model and make each answer durable as it comes."""
         waiting = {row["key"]: row for row in rows}
         again: list[Row] = []
         requests = [request(row) for row in rows]
-        self._accounts.sending(self._work.stream, list(waiting))
+        begun = any(row.get("written") for row in rows)  # a conversation that has begun is ended
+        if not announced and not self._accounts.sending(self._work.stream, list(waiting)) and not begun:
+            return  # the run has reached a limit: these rows wait for the next one
         started, results = now(), self._backend.generate(requests)
         while True:
             try:
@@ -167,11 +195,16 @@ class Worker:
         if isinstance(result, Failure):
             self._fail(row, result)
             return None
+        self._tokens = (self._tokens[0] + (result.tokens_in or 0), self._tokens[1] + (result.tokens_out or 0))
         run = {**self._stamp, "started_at": started, "batch_size": batch}
         if self._work.table == "verdicts":
             if row["protocol"] not in self._protocols:
-                self._protocols[row["protocol"]] = _protocol(row["protocol"])
-            found = verdict_row(row, self._protocols[row["protocol"]], result, run)
+                self._protocols[row["protocol"]] = _protocol(self._work.model.spec, row["protocol"])
+            protocol = self._protocols[row["protocol"]]
+            found = verdict_row(row, protocol, result, run)
+            again = second_attempt(row, protocol, result, str(found["status"]))
+            if again is not None:
+                return again
             self._append(self._work.table, [found], str(found["status"]))
             return None
         answers, written = [*row.get("answers", []), result], row.get("written", [])
@@ -193,16 +226,30 @@ class Worker:
         """Write one unit's rows; it counts once they are durable: at once on local disk, else with their part."""
         self._writers[table].extend(rows)
         self._unconfirmed.append((rows[0]["key"], outcome))
-        if self._store.files.is_local:
+        self._usage.add(table, rows, outcome)
+        fast = time.monotonic() - self._confirmed_at < _CONFIRM_SECONDS
+        if self._store.files.is_local and not (fast and len(self._unconfirmed) < _CONFIRM_ROWS):
             self._confirm()
 
     def _confirm(self) -> None:
-        """Make what is written durable, then report it."""
+        """Make what is written durable, then report it.
+
+        A row that is on disk and not yet reported is found there should its replica die.
+        """
+        started = self._confirmed_at = time.monotonic()
         for writer in self._writers.values():
             writer.flush()
         if self._unconfirmed:
-            self._accounts.durable(self._work.stream, self._unconfirmed)
-            self._unconfirmed = []
+            self._usage.committed(time.monotonic() - started)
+            self._accounts.durable(self._work.stream, self._unconfirmed, self._tokens)
+            self._unconfirmed, self._tokens = [], (0, 0)
+        self._report()
+
+    def _report(self, at_once: bool = False) -> None:
+        """Tell the ledger what was used since the last report; it exports it."""
+        report = self._usage.take(at_once)
+        if report is not None:
+            self._accounts.measured(self._work.stream, report)
 
     def _not_durable(self, keys: Sequence[str]) -> list[str]:
         """Of rows that were running when a replica died, those whose answer had not reached the disk."""
@@ -257,7 +304,7 @@ def _load(work: Work, accounts: Accounts) -> Backend:
     return loaded
 
 
-def _protocol(name: str) -> JudgeProtocol:
+def _protocol(spec: ModelSpec, name: str) -> JudgeProtocol:
     plugin = registry.load("judges", name)
-    protocol: JudgeProtocol = plugin(plugin.Options())
+    protocol: JudgeProtocol = protocol_of(spec, name) if isinstance(spec, JudgeSpec) else plugin(plugin.Options())
     return protocol

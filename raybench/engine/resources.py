@@ -11,10 +11,14 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from raybench.engine.limits import UNLIMITED, Limits
 from raybench.errors import EngineError, one_line
 from raybench.spec import ModelSpec
 
-__all__ = ["connected", "fit_pool", "ledger_proxy", "remote_ledger"]
+__all__ = ["connected", "fit_pool", "is_local", "ledger_proxy", "remote_ledger"]
+
+#: Models that read their images at once on a local Ray.
+_READERS = 4
 
 
 @contextmanager
@@ -33,14 +37,23 @@ def connected(address: str | None, specs: Sequence[ModelSpec]) -> Iterator[None]
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
-    if address == "local":
+    if is_local(address):
         actors = max((spec.cpus * spec.replicas[1] for spec in specs), default=0)
-        options |= {"num_cpus": max(os.cpu_count() or 1, 2) + int(actors + 1), "include_dashboard": False}
+        others = 2 * (min(len(specs), _READERS) - 1)  # models side by side read at the same time
+        cpus = max(os.cpu_count() or 1, 2) + int(actors + 1) + max(others, 0)
+        options |= {"num_cpus": cpus, "include_dashboard": False}
+        # Nothing can join a Ray of this machine's own: without claims on whole nodes, its CPUs are divided evenly.
+        os.environ.setdefault("RAY_DATA_CLUSTER_SCALING_UP_UTIL_THRESHOLD", "1000")
     _start(options)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def is_local(address: str | None) -> bool:
+    """Return whether an address means a Ray started here, whose workers see this machine's folders."""
+    return (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
 
 
 def _start(options: dict[str, Any]) -> None:
@@ -58,33 +71,41 @@ def _start(options: dict[str, Any]) -> None:
     try:
         ray.init(**options)
     except Exception as error:
-        raise EngineError(f"cannot start or reach Ray ({options['address']}): {one_line(error)}") from error
+        at = options["address"]
+        raise EngineError(f"cannot start or reach Ray ({at}): {one_line(error)}{_token_hint(at)}") from error
     finally:
         os.dup2(kept, 2)
         os.close(kept)
 
 
+def _token_hint(address: str) -> str:
+    """Ray itself says nothing of tokens: a head that found a token file wants one, and its clients seem cut off."""
+    if address == "local" or os.environ.get("RAY_AUTH_MODE"):
+        return ""
+    return "; if its head was started with a token (or where a token file lies), set RAY_AUTH_MODE=token here too"
+
+
 def fit_pool(spec: ModelSpec, cpus: float) -> tuple[int, int]:
     """Return (min, max) replicas of a pool whose replicas take `cpus` each.
 
-    Pools that take CPUs are held to what the cluster has now, less one CPU for the
-    tasks that feed them: a pool that takes every CPU starves them and hangs. Pools
-    on GPUs, and those that wait on a server, may grow onto nodes that join.
+    Replicas that take CPUs begin with what the cluster has now, less one CPU for the
+    tasks that feed them: a pool that takes every CPU from the start starves them and
+    hangs. Any pool grows onto nodes that join; Ray Data leaves the readers their share.
     """
     low, high = spec.replicas
     if not cpus:
         return low, high
-    room = int((ray.cluster_resources().get("CPU", 1) - 1) // cpus)
-    high = max(1, min(high, room))
-    return min(low, high), high
+    room = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) // cpus))
+    return min(low, room), high if high > low else min(high, room)
 
 
-def remote_ledger() -> Any:
+def remote_ledger(run_id: str, judges: Sequence[str] = (), limits: Limits = UNLIMITED) -> Any:
     """Start the run's ledger actor beside the driver, whose life it shares; it takes no CPU."""
-    from raybench.engine.ledger import Ledger
+    from raybench.engine.metrics import MeteredLedger
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    return ray.remote(Ledger).options(num_cpus=0, max_restarts=0, scheduling_strategy=here).remote()
+    actor = ray.remote(MeteredLedger).options(num_cpus=0, max_restarts=0, scheduling_strategy=here)
+    return actor.remote(run_id, tuple(judges), limits=limits)
 
 
 class _Proxy:
@@ -95,7 +116,7 @@ class _Proxy:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._actor, name)
-        if name == "durable":  # calls of one caller keep their order, so nothing later overtakes it
+        if name in ("durable", "measured"):  # calls of one caller keep their order, so nothing later overtakes it
             return lambda *values: method.remote(*values)
         return lambda *values: ray.get(method.remote(*values))
 

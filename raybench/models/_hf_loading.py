@@ -14,7 +14,7 @@ from typing import Any
 from raybench.errors import ModelError, one_line
 from raybench.models._hf_identity import HuggingFaceOptions, check_folder, hub_revision, is_local, local_folder
 
-__all__ = ["Loaded", "load"]
+__all__ = ["Loaded", "load", "pinned_template", "source_of"]
 
 #: Ends of a turn in the families we know; used where the tokeniser has them.
 _TURN_ENDS = ("<|eot_id|>", "<|end_of_text|>", "<|im_end|>", "<end_of_turn>", "<end_of_utterance>", "<|end|>")
@@ -25,12 +25,14 @@ class Loaded:
     """A checkpoint in memory.
 
     Attributes:
+        model: None where only the prompt side was asked for.
         templater: the processor of an image-text model, else the tokeniser.
         reads_images: the model is an image-text one.
         template: the chat template with its clock stopped, None where the checkpoint has none.
         stops: ids of the tokens that end an answer.
         context: tokens that prompt and answer may have together, None if unknown.
         adds_bos: the tokeniser puts BOS in front of what it is given.
+        dtype: of the checkpoint's weights, e.g. "bfloat16"; "" if its config does not say.
     """
 
     model: Any
@@ -41,10 +43,11 @@ class Loaded:
     stops: tuple[int, ...]
     context: int | None
     adds_bos: bool
+    dtype: str = ""
 
 
-def load(options: HuggingFaceOptions) -> Loaded:
-    """Load a model as its options say.
+def load(options: HuggingFaceOptions, weights: bool = True) -> Loaded:
+    """Load a model as its options say, or its prompt side alone.
 
     Raises:
         ModelError: it cannot be loaded, in one sentence with the cause chained.
@@ -53,16 +56,16 @@ def load(options: HuggingFaceOptions) -> Loaded:
 
     errors = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, ImportError, EOFError)
     try:
-        return _load(options)
+        return _load(options, weights)
     except (*errors, SafetensorError) as error:
         raise ModelError(f"model {options.model!r} cannot be loaded: {one_line(error, 300)}") from error
 
 
-def _load(options: HuggingFaceOptions) -> Loaded:
+def _load(options: HuggingFaceOptions, weights: bool) -> Loaded:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
-    source = _source(options)
+    source = source_of(options)
     config = transformers.AutoConfig.from_pretrained(**source)
     reads_images = _is_image_text(options, config)
     kind = transformers.AutoProcessor if reads_images else transformers.AutoTokenizer
@@ -71,30 +74,32 @@ def _load(options: HuggingFaceOptions) -> Loaded:
     _limit_pixels(options, templater)
     if options.gguf_file:
         source["config"] = config  # reading it out of the file again takes as long as the weights
-    model = _load_model(options, source, reads_images)
-    stops = _stops(options, model, tokenizer)
-    # Sampling defaults of the checkpoint (Llama 3: T=0.6) must never leak into a run.
-    model.generation_config = transformers.GenerationConfig()
-    if options.adapter:
-        model = _with_adapter(model, options.adapter)
+    model = _load_model(options, source, reads_images) if weights else None
+    declared = (model.generation_config if weights else _generation_config(source, config)).eos_token_id
+    stops = _stops(options, declared, tokenizer)
+    if weights:
+        # Sampling defaults of the checkpoint (Llama 3: T=0.6) must never leak into a run.
+        model.generation_config = transformers.GenerationConfig()
+        model = (_with_adapter(model, options.adapter) if options.adapter else model).eval()
     tokenizer.padding_side = "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(stops[0])
     # Nothing is ever cut: `hf` fails a row that is too long, so the tokeniser need not warn of it.
     tokenizer.model_max_length = int(1e30)
     return Loaded(
-        model=model.eval(),
+        model=model,
         tokenizer=tokenizer,
         templater=templater,
         reads_images=reads_images,
-        template=_pinned_template(templater, tokenizer, options.date_string),
+        template=pinned_template(templater, tokenizer, options.date_string),
         stops=stops,
         context=getattr(config.get_text_config(), "max_position_embeddings", None),
         adds_bos=tokenizer("x")["input_ids"][:1] == [tokenizer.bos_token_id],
+        dtype=str(getattr(config, "dtype", None) or "").removeprefix("torch."),
     )
 
 
-def _source(options: HuggingFaceOptions) -> dict[str, Any]:
+def source_of(options: HuggingFaceOptions) -> dict[str, Any]:
     """Return the arguments that every `from_pretrained` shares."""
     source: dict[str, Any] = {
         "pretrained_model_name_or_path": options.model,
@@ -137,7 +142,7 @@ def _limit_pixels(options: HuggingFaceOptions, templater: Any) -> None:
     images.size = {**dict(images.size), **limits}
 
 
-def _pinned_template(templater: Any, tokenizer: Any, date: str) -> str | None:
+def pinned_template(templater: Any, tokenizer: Any, date: str) -> str | None:
     template = getattr(templater, "chat_template", None) or tokenizer.chat_template
     if isinstance(template, dict):
         template = template.get("default")
@@ -208,9 +213,19 @@ def _with_adapter(model: Any, adapter: str) -> Any:
     return PeftModel.from_pretrained(model, name, revision=hub_revision(name, revision or None, "adapter_config.json"))
 
 
-def _stops(options: HuggingFaceOptions, model: Any, tokenizer: Any) -> tuple[int, ...]:
+def _generation_config(source: Mapping[str, Any], config: Any) -> Any:
+    """Return the checkpoint's generation config, or what transformers makes of its model config."""
+    import transformers
+
+    name, revision = source["pretrained_model_name_or_path"], source.get("revision")
+    try:
+        return transformers.GenerationConfig.from_pretrained(name, revision=revision)
+    except OSError:  # it has none
+        return transformers.GenerationConfig.from_model_config(config)
+
+
+def _stops(options: HuggingFaceOptions, given: Any, tokenizer: Any) -> tuple[int, ...]:
     """Return the tokens that end an answer: the checkpoint's own and the known ends of a turn."""
-    given = model.generation_config.eos_token_id
     ends = list(given) if isinstance(given, list | tuple) else [given]
     vocabulary = tokenizer.get_vocab()
     ends += [tokenizer.eos_token_id, *(vocabulary.get(name) for name in _TURN_ENDS)]

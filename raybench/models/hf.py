@@ -19,13 +19,15 @@ import asyncio
 import io
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 from raybench.errors import ModelError, one_line
 from raybench.interfaces import Backend, Capabilities
 from raybench.models._hf_identity import HuggingFaceOptions, describe
+from raybench.models._hf_image_tokens import image_tokens
 from raybench.models._hf_runtime import Generated, Runtime
+from raybench.models._hf_tokens import count_tokens
 from raybench.models._reasoning import split_reasoning
 from raybench.schema import Failure, Response, Row, canonical_json
 
@@ -71,6 +73,16 @@ class HuggingFace(Backend):
         """
         return describe(options)
 
+    @classmethod
+    def image_tokens(cls, options: Any, width_px: int, height_px: int) -> int | None:
+        """Return the tokens of one image by the checkpoint's own processor."""
+        return image_tokens(options, width_px, height_px)
+
+    @classmethod
+    def count_tokens(cls, options: Any, chats: Sequence[Sequence[Row]]) -> list[int] | None:
+        """Return the prompt tokens of text chats by the checkpoint's own tokeniser."""
+        return count_tokens(options, chats)
+
     @property
     def window(self) -> int:
         """Rows of one micro-batch."""
@@ -90,6 +102,7 @@ class HuggingFace(Backend):
                 f"the hf backend needs transformers and torch ({one_line(error, 120)}): pip install 'raybench[hf]'"
             ) from error
         self._label_tokens: dict[tuple[str, ...], list[int]] = {}
+        self._spelt: dict[tuple[str, ...], bool] = {}
 
     async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Answer rows micro-batch by micro-batch; the computation blocks the event loop.
@@ -120,7 +133,21 @@ class HuggingFace(Backend):
         text = _guarded("template", lambda: self.runtime.render(row["messages"]))
         if isinstance(text, Failure):
             return text
-        return _Prompt(row["id"], text, images, _sampling(row), tuple(row.get("labels") or ()))
+        prompt = _Prompt(row["id"], text, images, _sampling(row), tuple(row.get("labels") or ()))
+        if row.get("labels_else_text") and not self._has_tokens_for(prompt):
+            return replace(prompt, labels=())
+        return prompt
+
+    def _has_tokens_for(self, prompt: _Prompt) -> bool:
+        """Say whether each label is one token of its own; looked up once per label list."""
+        if prompt.labels not in self._spelt:
+            try:
+                self._tokens_of(prompt)
+            except ModelError:
+                self._spelt[prompt.labels] = False
+            else:
+                self._spelt[prompt.labels] = True
+        return self._spelt[prompt.labels]
 
     def _batches(self, prompts: Sequence[_Prompt]) -> Iterator[list[_Prompt]]:
         """Cut prompts into micro-batches of one group, alike in length."""

@@ -12,7 +12,7 @@ from raybench.spec.documents import (
     with_settings,
 )
 from raybench.spec.entries import Generation, JudgeSpec, ModelSpec, RunSpec, TaskSpec
-from raybench.spec.validated import build, open_plugin, plugin_options, task_of
+from raybench.spec.validated import build, open_plugin, plugin_options, protocol_of, task_of
 
 __all__ = [
     "Generation",
@@ -28,6 +28,7 @@ __all__ = [
     "model_entry",
     "open_plugin",
     "plugin_options",
+    "protocol_of",
     "read",
     "redacted",
     "task_of",

@@ -171,7 +171,35 @@ def read(path: str | Path) -> dict[str, Any]:
         raise SpecError(f"{path} is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(document, dict):
         raise SpecError(f"{path} holds no mapping; a spec has keys such as tasks, models, output")
-    return document
+    return _beside(document, Path(path).parent)
+
+
+def _beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The document with relative paths of what lies beside the spec file made absolute.
+
+    What does not lie there is looked for from the working directory; results always go there.
+    """
+    found = dict(document)
+    for field in ("tasks", "models", "judges"):
+        if isinstance(entries := found.get(field), list):
+            found[field] = [_entry_beside(entry, folder) for entry in entries]
+    return found
+
+
+def _entry_beside(entry: Any, folder: Path) -> Any:
+    if isinstance(entry, str):
+        return _path_beside(entry, folder) if os.sep in entry else entry
+    if not isinstance(entry, dict):
+        return entry
+    keys = (*_PATHS, *_PATHS_OR_IDS, "prompts")
+    return {key: _path_beside(value, folder) if key in keys else value for key, value in entry.items()}
+
+
+def _path_beside(value: Any, folder: Path) -> Any:
+    if not isinstance(value, str) or "://" in value or not value:
+        return value
+    path = folder / expand_path(value)
+    return os.path.abspath(path) if path.exists() and (os.sep in value or path.is_file()) else value
 
 
 def apply_settings(document: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
@@ -186,8 +214,13 @@ def apply_settings(document: dict[str, Any], settings: Sequence[str]) -> dict[st
         if not found or not key:
             raise SpecError(f"--set {setting!r}: give key=value, e.g. --set generation.max_tokens=64")
         try:
-            _assign(document, key.split("."), yaml.safe_load(text))
-        except (LookupError, TypeError, ValueError, yaml.YAMLError):
+            value = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            problem = " ".join(str(getattr(error, "problem", None) or error).split())
+            raise SpecError(f"--set {setting!r}: {text!r} is no valid YAML value ({problem}); quote it?") from None
+        try:
+            _assign(document, key.split("."), value)
+        except (LookupError, TypeError, ValueError):
             raise SpecError(f"--set {setting!r}: the spec has no place {key!r}") from None
     return document
 

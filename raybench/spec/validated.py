@@ -20,13 +20,16 @@ from pydantic import BaseModel, ValidationError
 
 from raybench import registry
 from raybench.errors import SpecError, nearest
-from raybench.spec.documents import expand_path, expanded, with_entries
+from raybench.interfaces import Task
+from raybench.spec.documents import expand_path, expanded, read, with_entries
 from raybench.spec.entries import Entry, Generation, JudgeSpec, ModelSpec, RunSpec, TaskSpec
+from raybench.spec.matrix import crossed
 
 __all__ = [
     "build",
     "open_plugin",
     "plugin_options",
+    "protocol_of",
     "task_of",
 ]
 
@@ -38,10 +41,12 @@ def build(document: Mapping[str, Any], where: str = "spec", validate_plugins: bo
         SpecError: a key or value that is not allowed; one sentence.
         UnknownNameError: a task, backend, judge or protocol that does not exist.
     """
-    document = with_entries(document)
+    document = crossed(with_entries(document))
     for field in ("tasks", "models", "judges"):
         if isinstance(entries := document.get(field), list):
             document[field] = [expanded(entry) if isinstance(entry, Mapping) else entry for entry in entries]
+    if isinstance(judges := document.get("judges"), list):
+        document["judges"] = [_with_template(entry) if isinstance(entry, Mapping) else entry for entry in judges]
     document["output"] = _folder(document.get("output", "results"))
     if isinstance(reuse := document.get("reuse"), list | tuple):
         document["reuse"] = [_folder(folder) for folder in reuse]
@@ -80,10 +85,29 @@ def task_of(spec: TaskSpec) -> Any:
     return task
 
 
+def protocol_of(judge: JudgeSpec, name: str) -> Any:
+    """Return a judge's protocol with the template and options that its entry gives.
+
+    Raises:
+        SpecError, UnknownNameError: unknown protocol, option or template.
+    """
+    plugin = registry.load("judges", name)
+    given = {**judge.protocol_options} | ({} if judge.template is None else {"template": judge.template})
+    return plugin(plugin_options(plugin, given, f"judge {judge.name}, protocol {name}", plugin.Options))
+
+
 def open_plugin(kind: str, name: str, entry: Entry) -> tuple[Any, Any]:
     """Return the plugin class of an entry and its validated options."""
     plugin = registry.load(kind, name)
     return plugin, plugin_options(plugin, entry.options, name, type(entry))
+
+
+def _with_template(judge: Mapping[str, Any]) -> dict[str, Any]:
+    """A judge entry that holds its template's text where it names a file, so that what was asked stays on record."""
+    template = judge.get("template")
+    if not isinstance(template, str) or not template.endswith((".yaml", ".yml")):
+        return dict(judge)
+    return {**judge, "template": read(expand_path(template))}
 
 
 def _folder(path: Any) -> Any:
@@ -101,18 +125,19 @@ def _validate_plugins(spec: RunSpec, where: str) -> None:
             plugin = registry.load("models", entry.backend)
             place = f"{where}: {field}[{i}] ({entry.name})"
             plugin_options(plugin, entry.options, place, type(entry))
-            _check_generation(entry, place)
+            _check_generation(entry.generation, f"{place} generation")
+            _check_generation(entry.swept, f"{place} matrix")
         _check_names(entries, f"{where}: {field}")
     for judge in spec.judges:
-        if judge.protocol:
-            registry.load("judges", judge.protocol)
+        if judge.protocol or judge.template is not None or judge.protocol_options:
+            protocol_of(judge, judge.protocol or Task.judge_protocol)
 
 
-def _check_generation(entry: ModelSpec, where: str) -> None:
+def _check_generation(sampling: Mapping[str, Any], where: str) -> None:
     try:
-        Generation.model_validate(entry.generation)
+        Generation.model_validate(sampling)
     except ValidationError as error:
-        raise SpecError(f"{where} generation: {_sentence(error, Generation)}") from None
+        raise SpecError(f"{where}: {_sentence(error, Generation)}") from None
 
 
 def _check_names(entries: Sequence[ModelSpec], where: str) -> None:

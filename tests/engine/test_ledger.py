@@ -38,7 +38,7 @@ def test_a_finished_block_that_ray_runs_again_has_nothing_left() -> None:
     ledger.claim("m", ["a", "b"], "r")
     ledger.sending("m", ["a", "b"])
     ledger.durable("m", [("a", "answered"), ("b", "failed:http_500")])
-    ledger.release(["a", "b"])
+    ledger.release("m", ["a", "b"])
     assert ledger.claim("m", ["a", "b"], "other") == {"fresh": [], "alone": [], "given_up": {}}
 
 
@@ -49,9 +49,9 @@ def test_its_size_does_not_grow_with_finished_rows() -> None:
         ledger.claim("m", keys, "r")
         ledger.sending("m", keys)
         ledger.durable("m", [(key, "answered") for key in keys])
-        ledger.release(keys)
-    assert len(ledger._keys) == 0
-    assert len(ledger._released) == 50
+        ledger.release("m", keys)
+    assert len(ledger._streams["m"].keys) == 0
+    assert len(ledger._streams["m"].released) == 50
 
 
 def test_a_replica_that_never_becomes_ready_is_stopped() -> None:
