@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from raybench import registry
+from raybench.cli.watch import told
+from raybench.leaderboard.trust import judge_mark, judge_notes
 from raybench.schema import SCHEMA_VERSION, Row
 from raybench.scoring.caveats import caveats
+from raybench.scoring.corrected import CORRECTED, HUMAN_ACCURACY
 
 if TYPE_CHECKING:
     from raybench.engine.doctor import Check
@@ -131,7 +134,9 @@ def board_cells(board: Board) -> Cells:
 
 def _column(column: tuple[str, str], board: Board) -> str:
     profile, metric = column
-    return metric if profile == board.metric[0] else f"{profile} {_short(metric)}"
+    if profile == board.metric[0] or metric == HUMAN_ACCURACY:
+        return metric
+    return f"{profile} {_short(metric)}{judge_mark(board, profile)}"
 
 
 def _short(metric: str) -> str:
@@ -143,10 +148,16 @@ def _line(line: Line, board: Board) -> list[str]:
     if line.kind == "reported":
         return _reported(line, board)
     marks = " (baseline)" if line.kind == "baseline" else " (partial)" if line.partial else ""
-    others = [_percent(row["value"], row["unit"]) if (row := line.scores.get(key)) else "-" for key in board.columns]
+    others = [_beside(row) if (row := line.scores.get(key)) else "-" for key in board.columns]
     head = line.headline
     counts = [str(head[name]) for name in ("n", "n_clusters", "refused", "unparsed", "failed")]
     return [line.model + marks, rank, _interval(head), *others, *counts]
+
+
+def _beside(row: Row) -> str:
+    """A number beside the headline; what people and judge cards make of a judge's score has its interval."""
+    trusted = row["metric"] in (CORRECTED, HUMAN_ACCURACY)
+    return _interval(row) if trusted else _percent(row["value"], row["unit"])
 
 
 def _reported(line: Line, board: Board) -> list[str]:
@@ -187,8 +198,7 @@ def _notes(board: Board) -> list[str]:
     if board.mde is not None:
         points = f"differences under {100 * board.mde:.1f} points cannot be told apart here"
         notes.append(f"{points} (paired, 80 % power, two models that disagree on 20 % of the rows)")
-    if any(profile.startswith("judge ") for profile, _ in board.columns):
-        notes.append("judge scores are uncalibrated: nobody has measured this judge against people on this data")
+    notes += judge_notes(board)
     if any(line.partial for line in board.lines):
         notes.append("partial: scored on other samples, or on older labels (`raybench score` renews those); not ranked")
     if any(line.kind == "reported" for line in board.lines):
@@ -303,7 +313,7 @@ def _sample(row: Row) -> str:
 
 def status(runs: Sequence[Row], cells: Sequence[Row]) -> str:
     """Return runs and cells as two tables."""
-    lines = [[row["run_id"], row["status"], row["began"][:19], _progress(row), _cut(row["detail"], 80)] for row in runs]
+    lines = [[row["run_id"], row["status"], row["began"][:19], told(row), _cut(row["detail"], 80)] for row in runs]
     text = table(["run", "status", "began (UTC)", "progress", "detail"], lines, "table")
     names = ("planned", "responses", "answered", "refused", "unparsed", "failed", "pending")
     body = [
@@ -312,14 +322,6 @@ def status(runs: Sequence[Row], cells: Sequence[Row]) -> str:
         for row in cells
     ]  # fmt: skip
     return text + "\n" + table(["cell", *names], body, "table")
-
-
-def _progress(row: Row) -> str:
-    state = row["progress"]
-    if not state or row["status"] in ("done", "incomplete", "failed"):
-        return ""
-    done = [f"{name} {sum(s['counts'].values())}/{s['total']}" for name, s in state["streams"].items()]
-    return f"{state['phase']} ({state['at'][11:19]}) {', '.join(done)}"
 
 
 def facts(found: Sequence[Row]) -> str:

@@ -20,8 +20,10 @@ from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
 from raybench.leaderboard.hits import graded, paired
 from raybench.leaderboard.reported import reported_rows, reported_systems
+from raybench.leaderboard.trust import judge_columns
 from raybench.schema import CELL, Row
 from raybench.scoring import stored_tasks
+from raybench.scoring.corrected import HUMAN_JUDGE
 from raybench.stats.paired import holm, mde
 from raybench.store import Store
 
@@ -175,9 +177,13 @@ def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str
             declared = [metric.name for metric in registry.load("metrics", profile).metrics]
         else:
             declared = [metric.name for metric in registry.load("judges", row["protocol"])(None).metrics()]
+            columns += judge_columns(profile, row, declared, lines)
+            continue
         columns.append((profile, "overall_accuracy" if "overall_accuracy" in declared else declared[0]))
     own = [(headline[0], name) for name in registry.load("metrics", headline[0]).beside if name != headline[1]]
-    return own + sorted(columns, key=lambda column: column[0].startswith("judge "))
+    return own + sorted(
+        columns, key=lambda column: (column[0].startswith("judge "), column[0] == f"judge {HUMAN_JUDGE}")
+    )
 
 
 def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:

@@ -23,11 +23,13 @@ from raybench.schema import CELL, Row, Score
 from raybench.scoring.baselines import baseline_records
 from raybench.scoring.caveats import caveat_flags
 from raybench.scoring.columns import Cell, View, append, views
+from raybench.scoring.corrected import Evidence, evidence, human_scores, trusted_scores
 from raybench.scoring.facts import facts_of, write_facts
 from raybench.scoring.gaps import GAP, gaps
 from raybench.scoring.grading import CONTRACT, grade, profiles_of
 from raybench.scoring.inputs import (
     GROUP,
+    beside,
     inputs,
     next_generation,
     stored_conventions,
@@ -35,8 +37,7 @@ from raybench.scoring.inputs import (
     stored_tasks,
 )
 from raybench.scoring.samples import Samples
-from raybench.scoring.verdicts import JudgeColumns, judge_columns
-from raybench.stats.paired import null_bounds
+from raybench.scoring.verdicts import JudgeColumns, bounds, judge_columns
 from raybench.store import Store, stream
 
 __all__ = ["score_store"]
@@ -71,7 +72,8 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
     scores, facts = list[Row](), list[Row]()
     with store.connect() as connection:
         generation = next_generation(connection)
-        tasks, made_of = stored_tasks(connection), inputs(connection)
+        tasks, made_of = stored_tasks(connection), inputs(connection, beside(store))
+        known_judges = evidence(store, connection)
         conventions = stored_conventions(connection)
         known = stored_inputs(connection) if only_stale else {}
         rows = stream(connection, _ROWS_SQL)
@@ -82,7 +84,7 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
             rows_read = ({**row, "box_convention": conventions.get(row["model"], "")} for row in group)
             graded = _read_cells(store, rows_read, tasks[key[:3]], generation)
             facts += [fact for cell in graded for fact in facts_of(tasks[key[:3]], cell)]
-            found = _score_group(connection, graded, tasks[key[:3]])
+            found = _score_group(connection, graded, tasks[key[:3]], known_judges)
             scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
         write_facts(store, connection, facts)
         scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
@@ -97,9 +99,11 @@ def _read_cells(store: Store, rows: Iterator[Row], task: Task, generation: str) 
     ]
 
 
-def _score_group(connection: duckdb.DuckDBPyConnection, cells: Sequence[Cell], task: Task) -> list[Score]:
+def _score_group(
+    connection: duckdb.DuckDBPyConnection, cells: Sequence[Cell], task: Task, known: Evidence
+) -> list[Score]:
     """Score the variants of one (task, model, config), and their mean if there are several."""
-    scores = [score for cell in cells for score in _cell_scores(connection, task, cell)]
+    scores = [score for cell in cells for score in _cell_scores(connection, task, cell, known)]
     return scores + (_variant_means(task, cells) if len(cells) > 1 else [])
 
 
@@ -122,7 +126,7 @@ def _read_cell(store: Store, keys: Row, rows: Iterator[Row], task: Task, generat
     return cell
 
 
-def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) -> list[Score]:
+def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell, known: Evidence) -> list[Score]:
     scores: list[Score] = []
     judged = judge_columns(connection, cell.keys, cell.records)
     for view in views(cell):
@@ -136,7 +140,9 @@ def _cell_scores(connection: duckdb.DuckDBPyConnection, task: Task, cell: Cell) 
         columns = {"row": np.ones(len(failed)), "failed": failed}
         scores += _metric_scores((_FAILED_RATE,), columns, view, {**common, "profile": CONTRACT}, task, view.rows)
         for judge in judged:
-            scores += _judge_scores(judge, view, common, task)
+            own = _judge_scores(judge, view, common, task, known.flags(judge, task))
+            scores += own + trusted_scores(known, judge, view, own, task)
+        scores += human_scores(known, view, common)
     return _marked(scores) + _gap_scores(task, cell)
 
 
@@ -206,7 +212,7 @@ def _metric_scores(
     return scores
 
 
-def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> list[Score]:
+def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task, flags: tuple[str, ...]) -> list[Score]:
     """Scores of one judge over one view, with the bounds that its null verdicts leave open."""
     scored = view.scored()
     columns = {name: values[scored] for name, values in judge.columns.items()}
@@ -217,8 +223,8 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> l
     out = []
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
-        low, high = _null_bounds(metric, columns, samples)
-        fields = {**asdict(score), "bound_low": low, "bound_high": high, "flags": (*score.flags, "uncalibrated")}
+        low, high = bounds(metric, columns, judge.possible, samples)
+        fields = {**asdict(score), "bound_low": low, "bound_high": high, "flags": (*score.flags, *flags)}
         out.append(
             Score(
                 **{
@@ -228,17 +234,6 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task) -> l
             )
         )
     return out
-
-
-def _null_bounds(metric: MetricDef, columns: Statistics, samples: Samples) -> tuple[float | None, float | None]:
-    """The metric if every null verdict were wrong, and if every one were right; averaged within the sample first."""
-    if metric.hit is None:
-        return None, None
-    over, null = np.asarray(columns[metric.over]), np.asarray(columns["null"])
-    asked, hits = over + null, np.asarray(columns[metric.hit]) * over
-    known, unknown = samples.mean(hits, asked).sum(), samples.mean(null, asked).sum()
-    counted = samples.mean(np.ones(len(asked)), asked).sum()
-    return null_bounds(float(known), float(counted - unknown), float(unknown))
 
 
 def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:

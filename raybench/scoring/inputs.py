@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -13,12 +14,15 @@ import duckdb
 from raybench import registry
 from raybench.interfaces import Task
 from raybench.parsing.boxes import find_convention
-from raybench.schema import CELL, digest
+from raybench.schema import CELL, canonical_json, digest
+from raybench.scoring.cards import cards
+from raybench.scoring.labels import draw_name
 from raybench.spec import TaskSpec, task_of
-from raybench.store import new_id, stream
+from raybench.store import Store, new_id, stream
 
 __all__ = [
     "GROUP",
+    "beside",
     "box_convention",
     "inputs",
     "next_generation",
@@ -43,18 +47,25 @@ GROUP BY ALL
 """
 
 
-def inputs(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:
+def beside(store: Store) -> list[str]:
+    """Return what of a folder outside its tables its scores depend on: judge cards, and which draw is labelled."""
+    held = [[card.key, card.suite, card.supported, asdict(card.used_sensitivity), asdict(card.used_specificity)]
+            for card in cards(store)]  # fmt: skip
+    return [canonical_json(each) for each in held] + [draw_name(store) or ""]
+
+
+def inputs(connection: duckdb.DuckDBPyConnection, more: Sequence[str] = ()) -> dict[tuple[str, ...], str]:
     """Return, for each group of cells, a digest of all that its scores depend on.
 
     That is: units and prompts, samples and labels, which responses and failures
     stand, every verdict and which judge judged what, the task's options, the
-    profiles' versions, and raybench's own.
+    profiles' versions, and raybench's own; `more` is what stands outside the tables (`beside`).
     """
     judged = list(stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"))
     verdicts = list(
         stream(connection, "SELECT count(*) AS n, bit_xor(hash(key, status, label)) AS rows FROM all_verdicts")
     )
-    shared = [version("raybench"), judged, [str(value) for value in verdicts[0].values()]]
+    shared = [version("raybench"), judged, [str(value) for value in verdicts[0].values()], *more]
     conventions = stored_conventions(connection)
     recipes = {key: _recipe(task) for key, task in stored_tasks(connection).items()}
     return {

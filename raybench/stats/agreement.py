@@ -74,7 +74,12 @@ def kappa(
 
 
 def _kappa(a: Array, b: Array, k: int, counts: Array, weights: str) -> float:
-    table = np.bincount(a * k + b, counts, k * k).reshape(k, k)
+    return _kappa_of(np.bincount(a * k + b, counts, k * k).reshape(k, k), weights)
+
+
+def _kappa_of(table: Array, weights: str) -> float:
+    """Kappa of a table of counts, rows by one rater and columns by the other."""
+    k = len(table)
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(table.sum(), 1e-300)
     places = np.arange(k)
     cost = (places[:, None] - places) ** 2 if weights == "quadratic" else (places[:, None] != places).astype(float)
@@ -94,10 +99,13 @@ def kappa_interval(a: Sequence[Hashable], b: Sequence[Hashable], clusters: Any |
     if math.isnan(value):
         return Rate(None, None, None, n)
     groups, k = cluster_codes(clusters if clusters is not None else np.arange(n))
+    pairs = len(levels) ** 2
+    # One table a cluster, so that a draw is a sum of tables and not of rows.
+    tables = np.bincount(groups * pairs + codes[0] * len(levels) + codes[1], minlength=k * pairs).reshape(k, pairs)
     drawn = [
-        _kappa(codes[0], codes[1], len(levels), row[groups].astype(float), "none")
+        _kappa_of(table.reshape(len(levels), -1).astype(float), "none")
         for chunk in cluster_weights(k, DRAWS, SEED)
-        for row in chunk
+        for table in chunk @ tables
     ]
     known = np.asarray([each for each in drawn if not math.isnan(each)])
     low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (value, value)
