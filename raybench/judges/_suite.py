@@ -162,7 +162,8 @@ _NEEDS: Mapping[str, Callable[[Row], bool]] = {
 
 
 def _supports(category: str, spec: Row) -> bool:
-    return _NEEDS.get(category, lambda _: True)(spec)
+    needs = _NEEDS.get(category)
+    return needs is None or needs(spec)
 
 
 def _names_finding(spec: Row) -> bool:

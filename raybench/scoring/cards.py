@@ -108,10 +108,17 @@ def _read(text: str, place: str) -> Card:
         document: Row = json.loads(text)
         used = document["as_used"]
         return Card(
-            document["judge"], document["suite"], document["key"], bool(document["supported"]),
-            *(_rate(document[name]) for name in ("sensitivity", "specificity", "kappa")),
-            _rate(used["sensitivity"]), _rate(used["specificity"]), tuple(document.get("reasons") or ()),
-        )  # fmt: skip
+            judge=document["judge"],
+            suite=document["suite"],
+            key=document["key"],
+            supported=bool(document["supported"]),
+            sensitivity=_rate(document["sensitivity"]),
+            specificity=_rate(document["specificity"]),
+            kappa=_rate(document["kappa"]),
+            used_sensitivity=_rate(used["sensitivity"]),
+            used_specificity=_rate(used["specificity"]),
+            reasons=tuple(document.get("reasons") or ()),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(
             f"{place} is no judge card ({type(error).__name__}: {error}); judge-check writes one"

@@ -66,7 +66,7 @@ class FakeJudge(Backend):
 def _shown(messages: Sequence[Row]) -> str:
     return (
         canonical_json(messages[-1]["content"])
-        .split("Grade the candidate")[0]
+        .split("Text inside the marks")[0]
         .split("The marked text")[0]
         .replace("Expert's answer", "Reference answer")
     )
