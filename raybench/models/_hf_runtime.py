@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 from raybench.errors import ModelError
 from raybench.models._hf_identity import HuggingFaceOptions
 from raybench.models._hf_loading import load
-from raybench.schema import Row
+from raybench.models._hf_prompts import Prompts
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["Generated", "Runtime"]
-
-_PLAIN_IMAGE = "<image>"
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ class _StopAt:
         return torch.tensor(done, device=input_ids.device)
 
 
-class Runtime:
+class Runtime(Prompts):
     """A loaded model and how it is prompted.
 
     Raises:
@@ -87,45 +85,11 @@ class Runtime:
     def __init__(self, options: HuggingFaceOptions) -> None:
         import torch
 
-        self.options = options
         loaded = load(options)
-        self.model, self.tokenizer, self.templater = loaded.model, loaded.tokenizer, loaded.templater
-        self.reads_images, self.context = loaded.reads_images, loaded.context
-        self._template, self._stops, self._adds_bos = loaded.template, loaded.stops, loaded.adds_bos
+        super().__init__(options, loaded)
+        self.model, self.context, self._stops = loaded.model, loaded.context, loaded.stops
         #: The error that means a batch was too large.
         self.OutOfMemory = torch.OutOfMemoryError
-
-    def render(self, messages: Sequence[Row]) -> str:
-        """Return the prompt text of a conversation, ready for the answer's first token."""
-        turns = list(messages)
-        if self.options.system_prompt and (not turns or turns[0]["role"] != "system"):
-            turns.insert(0, {"role": "system", "content": self.options.system_prompt})
-        if self._template is None:
-            return self._plain(turns)
-        chat = [{"role": turn["role"], "content": self._content(turn["content"])} for turn in turns]
-        date = {"date_string": self.options.date_string} if "date_string" in self._template else {}
-        return str(
-            self.templater.apply_chat_template(
-                chat, chat_template=self._template, tokenize=False, add_generation_prompt=True, **date
-            )
-        )
-
-    def _content(self, content: str | Sequence[Row]) -> str | list[Row]:
-        """Give image-text templates lists of parts and text templates strings, as their authors expect."""
-        parts = _parts(content)
-        if not self.reads_images:
-            return "\n".join(part["text"] for part in parts if part["type"] == "text")
-        return [{"type": "image"} if part["type"] == "image" else part for part in parts]
-
-    def _plain(self, turns: Sequence[Row]) -> str:
-        """Render a conversation for a checkpoint without a chat template ("plain-v1" in identities)."""
-        image = getattr(self.templater, "image_token", None) or _PLAIN_IMAGE
-        lines = []
-        for turn in turns:
-            parts = _parts(turn["content"])
-            text = "\n".join(image if part["type"] == "image" else part["text"] for part in parts)
-            lines.append(text if turn["role"] == "system" else f"{turn['role'].upper()}: {text}")
-        return "\n".join([*lines, "ASSISTANT:"])
 
     def encode(self, texts: Sequence[str], images: Sequence[Sequence[Any]]) -> Any:
         """Return left-padded model inputs for a batch of rendered prompts and their PIL images.
@@ -133,12 +97,11 @@ class Runtime:
         Raises:
             ModelError: the tokens start with two BOS, or lack the one they need.
         """
-        bos = self.tokenizer.bos_token
         keywords: dict[str, Any] = {
             "text": list(texts),
             "padding": True,
             "return_tensors": "pt",
-            "add_special_tokens": not (bos and texts[0].startswith(bos)),
+            "add_special_tokens": not self.has_bos(texts[0]),
         }
         if any(images):
             keywords["images"] = [list(some) for some in images]
@@ -149,42 +112,12 @@ class Runtime:
     def _check_tokens(self, batch: Any) -> None:
         if not bool(batch["attention_mask"][:, -1].all()):
             raise ModelError(f"the processor of {self.options.model!r} pads on the right: batches would be wrong")
-        bos = self.tokenizer.bos_token_id
         for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True):
-            start = ids[mask.bool()][:2].tolist()
-            if bos is not None and start == [bos, bos]:
-                raise ModelError(f"prompts of {self.options.model!r} would start with two {self.tokenizer.bos_token}")
-            if self._adds_bos and start[:1] != [bos]:
-                raise ModelError(f"prompts of {self.options.model!r} would lack their {self.tokenizer.bos_token}")
+            self.check_start(ids[mask.bool()][:2].tolist())
 
     def lengths(self, batch: Any) -> list[int]:
         """Return prompt tokens of each row, padding left out."""
         return [int(n) for n in batch["attention_mask"].sum(dim=1)]
-
-    def label_tokens(self, prompt: str, labels: Sequence[str]) -> list[int]:
-        """Return the token of each label where the answer to a rendered prompt begins.
-
-        After a prompt that ends in text ("ASSISTANT:") an answer begins with a
-        space, so it is " A" that is looked up there; after a newline or a header
-        token it is "A".
-
-        Raises:
-            ModelError: a label is not one token there.
-        """
-        space = " " if prompt[-1:].isascii() and prompt[-1:].isprintable() and not self._ends_special(prompt) else ""
-        before = self.tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        tokens = []
-        for label in labels:
-            after = self.tokenizer(prompt + space + label, add_special_tokens=False)["input_ids"]
-            if len(after) != len(before) + 1 or after[:-1] != before:
-                raise ModelError(f"label {label!r} is not one token where {self.options.model!r} begins its answer")
-            tokens.append(int(after[-1]))
-        if len(set(tokens)) != len(tokens):
-            raise ModelError(f"labels {list(labels)} are not different tokens of {self.options.model!r}")
-        return tokens
-
-    def _ends_special(self, prompt: str) -> bool:
-        return prompt.endswith((" ", *self.tokenizer.get_added_vocab()))
 
     def label_logprobs(self, batch: Any, tokens: Sequence[int]) -> list[list[float]]:
         """Return (rows x labels) raw log probabilities of the next token, in one forward pass.
@@ -291,7 +224,3 @@ class Runtime:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _parts(content: str | Sequence[Row]) -> list[Row]:
-    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)

@@ -4,7 +4,8 @@ Plain bookkeeping without sleeping or a clock of its own: every call is told the
 time, in seconds, so that a minute of a rate limit is tested in no time.
 
 >>> window = Window(1, 8)
->>> window.succeeded(True); window.limit
+>>> window.succeeded(True)
+... window.limit
 2
 """
 
@@ -58,7 +59,8 @@ class Bucket:
 
     def __init__(self, per_minute: float, now: float) -> None:
         self._capacity = max(1.0, per_minute * BURST_SHARE)
-        self._rate = (per_minute - self._capacity if per_minute > self._capacity else per_minute) / 60.0
+        # Of a full bucket's first unit the next one is a minute away at most: it does not count towards the minute.
+        self._rate = (per_minute - self._capacity + 1.0 if self._capacity < per_minute else per_minute) / 60.0
         self._level, self._at = self._capacity, now
 
     def wait_seconds(self, cost: float, now: float) -> float:
