@@ -184,9 +184,16 @@ class MeteredLedger(Ledger):
             self._reused[cell["model"]] += reused
             if reused:
                 self._count("raybench_reused", reused, model=cell["model"], task=cell["task"])
+        self._set_gauges()
+
+    def _set_gauges(self) -> None:
+        """Set every gauge anew: Ray exports what was set since its last export, and a series that skips one is gone."""
         for model in self._planned:
             self._gauge("raybench_planned_samples", self._planned[model], model=model)
-            self._gauge("raybench_committed_samples", self._reused[model], model=model)
+            if model not in self._streams:
+                self._gauge("raybench_committed_samples", self._reused[model], model=model)
+        for stream in self._streams:
+            self._refresh(stream)
 
     def open_stream(self, name: str, total: int, price: Price = _FREE) -> None:
         super().open_stream(name, total, price)
@@ -262,6 +269,7 @@ class MeteredLedger(Ledger):
         More is "kind" (model or judge), "state" (waiting, working, done, ended early), "reused", "tokens_in",
         "tokens_out" and "cost" (null where no price is declared).
         """
+        self._set_gauges()  # the driver asks once a second, for as long as the run lives
         views = super().progress()
         known = dict.fromkeys([*self._planned, *views, *self._judges])
         return {name: self._full_view(name, views.get(name)) for name in known}

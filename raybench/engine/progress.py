@@ -83,10 +83,11 @@ class Progress:
     def _poll(self) -> None:
         written = 0.0
         while not self._stopped.wait(1.0):
+            state = self.state()  # asked each second, shown or not: rates and gauges live on it
             if self._show is not None:
-                self._show(self.state())
+                self._show(state)
             if time.monotonic() - written >= FILE_SECONDS:
-                self._write(self.state())
+                self._write(state)
                 written = time.monotonic()
 
     def _write(self, state: Row) -> None:

@@ -147,3 +147,15 @@ def test_every_metric_stands_in_the_docs_with_its_labels() -> None:
     assert {name: row.split(" | ")[0] for name, row in rows.items()} == {m.name: m.kind for m in METRICS}
     for metric in METRICS:
         assert tuple(re.findall(r"`(\w+)`", rows[metric.name])) == metric.labels, metric.name
+
+
+def test_gauges_are_set_anew_while_the_run_lives(ledger: MeteredLedger, made: dict[str, _Recorder]) -> None:
+    """Ray exports only gauges that were set since its last export."""
+    ledger.planned([{"model": name, "task": "vqa", "planned": 5, "missing": 3} for name in ("first", "second")])
+    ledger.open_stream("first", 3)
+    for metric in made.values():
+        metric.values.clear()
+    ledger.progress()
+    assert made["raybench_planned_samples"].values == {("first",): 5, ("second",): 5}
+    assert made["raybench_committed_samples"].values == {("first",): 2, ("second",): 2}
+    assert made["raybench_actors"].values == {("first", "loading"): 0, ("first", "ready"): 0}
