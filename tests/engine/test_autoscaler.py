@@ -58,7 +58,8 @@ class _Cluster:
         config.write_text(json.dumps({
             "cluster_name": "fake", "max_workers": NODES, "idle_timeout_minutes": 0.25, "upscaling_speed": 100,
             "provider": {
-                "type": "fake_multinode", "gcs_address": self.address, "use_node_id_as_ip": True,
+                "type": "external", "module": "preempting_provider.PreemptingProvider",
+                "gcs_address": self.address, "use_node_id_as_ip": True,
                 "disable_node_updaters": True, "disable_launch_config_check": True,
             },
             "available_node_types": {
