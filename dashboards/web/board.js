@@ -315,7 +315,7 @@ function sideColumn(column, data) {
   const shared = judged ? ["uncalibrated", "unsupported", "corrected"].filter((flag) => data.lines.some((line) => line.scores?.[key]?.flags?.includes(flag))) : [];
   const stand = shared.length === 1 ? shared[0] : null;
   return {
-    key: `c-${column.profile}`, label: `${judged ? column.profile : words(column.profile)} ${words(column.metric)}`, numeric: true, optional: true, lower: column.higher_is_better === false, kind: judged ? "c-judge" : "c-side",
+    key: `c-${column.profile}-${column.metric}`, label: `${judged ? column.profile : words(column.profile)} ${words(column.metric)}`, numeric: true, optional: true, lower: column.higher_is_better === false, kind: judged ? "c-judge" : "c-side",
     tip: `${words(column.metric)} of ${judged ? column.profile : `the scorer profile ${column.profile}`}, in ${unitName(column.unit)}.${stand ? ` ${capital(FLAGS[stand][0])}: ${flagText(stand)}` : ""}`,
     head: h("span", {}, foreign(judged ? column.profile : words(column.profile)), h("span", { class: "under" }, words(column.metric).replace("overall accuracy", "overall"), stand ? h("span", { class: `mark-${stand}` }, ` ${stand}`) : null)),
     sort: (line) => score(line)?.value ?? null, cell: (line) => scoreCell(score(line), { bare: true, quietFlags: stand ? [stand] : [] }),

@@ -39,14 +39,14 @@ const asScore = (value, name) => ({ unit: COEFFICIENTS.test(name) ? "coefficient
 function card(found) {
   const { as_used: used = {}, ...rest } = found;
   const measures = [...new Set([...Object.entries(rest), ...Object.entries(used ?? {})].filter(([, value]) => isScore(value)).map(([name]) => name))];
-  const left = Object.entries(rest).filter(([name]) => !measures.includes(name) && name !== "supported");
+  const left = Object.entries(rest).filter(([name]) => !measures.includes(name) && !["supported", "reasons"].includes(name));
   const facts = left.filter(([, value]) => plain(value) || (Array.isArray(value) && value.every(plain)));
   const parts = left.filter(([name]) => !facts.some(([other]) => other === name));
   const also = Object.fromEntries(Object.entries(used ?? {}).filter(([name]) => !measures.includes(name)));
   if (Object.keys(also).length) parts.push(["as_used", also]);
   return [
-    found.supported === false ? h("p", { class: "note warn" }, flagBadge("unsupported"), " On answers whose truth is known this judge is too close to chance to correct scores by.")
-      : found.supported === true ? h("p", { class: "note" }, h("span", { class: "badge good" }, "supported"), " Measured on answers whose truth is known, and better than chance there.") : null,
+    found.supported === false ? h("div", { class: "note warn" }, flagBadge("unsupported"), " On answers whose truth is known this judge does not pass: its scores are one opinion, and nothing is corrected by them.", found.reasons?.length ? h("ul", {}, found.reasons.map((each) => h("li", {}, foreign(each)))) : null)
+      : found.supported === true ? h("p", { class: "note" }, h("span", { class: "badge good" }, "supported"), " Measured on answers whose truth is known; it passes there.") : null,
     h("p", { class: "sub" }, "What was measured of this judge holds for the kinds of answers named here and for no others."),
     measures.length ? agreement(measures, rest, used ?? {}) : null,
     facts.length ? h("dl", { class: "facts wide" }, facts.map(([name, value]) => [h("dt", {}, foreign(words(name))), h("dd", {}, show(value, name))])) : null,
@@ -77,6 +77,7 @@ function show(value, name = "", percent = false) {
 }
 
 function text(value, name, percent = false) {
+  if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value !== "number") return String(value);
   if (percent) return `${(100 * value).toFixed(1)} %`;
   if (Number.isInteger(value) && !/accuracy|rate|share/.test(name)) return count(value);
@@ -91,13 +92,16 @@ function section(name, value) {
 
 function content(name, value) {
   if (isTable(value)) return grid(name, value);
-  if (isKeyed(value)) return grid(name, Object.entries(value).map(([key, row]) => ({ name: key, ...row })));
+  if (isKeyed(value)) return grid(name, Object.entries(value).map(([key, row]) => ({ name: key, ...spread(row) })));
   if (Array.isArray(value)) return prose(JSON.stringify(value, null, 1), 1500, "raw");
   const facts = Object.entries(value).filter(([, each]) => plain(each) || (Array.isArray(each) && each.every(plain)));
   const rest = Object.entries(value).filter(([key]) => !facts.some(([other]) => other === key));
   return [facts.length ? h("dl", { class: "facts wide" }, facts.map(([key, each]) => [h("dt", {}, foreign(words(key))), h("dd", {}, show(each, key))])) : null,
     rest.map(([key, each]) => h("div", {}, h("h3", {}, foreign(words(key))), content(key, each)))];
 }
+
+/** Scores by language become columns of their own. */
+const spread = (row) => Object.fromEntries(Object.entries(row).flatMap(([key, value]) => (value && !isScore(value) && !Array.isArray(value) && typeof value === "object" && Object.values(value).every(isScore) ? Object.entries(value).map(([inner, each]) => [inner, each]) : [[key, value]])));
 
 function grid(name, rows) {
   const keys = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, 14);

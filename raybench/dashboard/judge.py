@@ -1,7 +1,8 @@
 """What is known of a judge: its cards, if anyone has measured it, and what it scored here.
 
-Cards are looked for in the result folder (`judge_cards/*.json`), among the weights that ship with raybench, and beside
-the weights that a run names. Each is one JSON document about one judge, of one suite of answers whose truth is known.
+Cards are looked for in the result folder (`judge_cards/*.json`, `judge_cards/*/judge_card.json`), among the weights
+that ship with raybench, and beside the weights that a run names. Each is one JSON document about one judge, of one
+suite of answers whose truth is known.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ def _parsed(text: str | bytes) -> Row | None:
 
 def _own(view: View) -> Iterator[bytes]:
     files = view.store.files
-    for name in [name for name in files.names(_CARDS) if name.endswith(".json")][-_MAX_CARDS:]:
+    for name in files.names(_CARDS)[-_MAX_CARDS:]:
         with suppress(OSError):
-            data = files.read(f"{_CARDS}/{name}")
+            data = files.read(f"{_CARDS}/{name}" if name.endswith(".json") else f"{_CARDS}/{name}/{_CARD}")
             if len(data) < _MAX_BYTES:
                 yield data
 

@@ -59,7 +59,7 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
             viewport={"width": width, "height": height}, color_scheme="dark" if dark else "light",
             accept_downloads=True, permissions=["clipboard-read", "clipboard-write"],
         )  # fmt: skip
-        context.set_default_timeout(60_000)  # machines that test are busy
+        context.set_default_timeout(180_000)  # machines that test are busy
         contexts.append(context)
         allowed.append(expect)
         host = urlsplit(url).netloc
@@ -96,7 +96,7 @@ def visit(page: Any, url: str) -> None:
     settle(page)
 
 
-def until(page: Any, expression: str, seconds: float = 60.0) -> None:
+def until(page: Any, expression: str, seconds: float = 180.0) -> None:
     """Wait until JavaScript says true; Playwright's own waiting evaluates strings in the page, against its policy."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):

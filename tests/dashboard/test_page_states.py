@@ -127,10 +127,10 @@ def test_states_say_what_to_do(open_page: Opener, changes: dict[str, Any], words
 
 
 CARD = {
-    "judge": "judge", "suite": "medical", "key": "k1", "supported": False, "sensitivity": {"value": 0.931, "low": 0.9, "high": 0.955, "n": 400},
+    "judge": "judge", "suite": "medical", "key": "k1", "supported": False, "reasons": ["negation (en): 50.0% of 80 as deserved, under 90%"], "sensitivity": {"value": 0.931, "low": 0.9, "high": 0.955, "n": 400},
     "kappa": {"value": 0.412, "low": 0.3, "high": 0.5, "n": 800}, "as_used": {"sensitivity": {"value": 0.96, "low": 0.93, "high": 0.98, "n": 410}},
-    "categories": {"negation": {"n": 80, "sensitivity": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 80}}, "laterality": {"n": 90, "sensitivity": {"value": 0.75, "low": 0.7, "high": 0.8, "n": 90}}},
-    "calibration": [{"predicted": i / 10, "observed": i / 10, "n": 9} for i in range(11)],
+    "categories": {"negation": {"n": 80, "passed": False, "bare": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 80}, "languages": {"en": {"value": 0.5, "low": 0.4, "high": 0.6, "n": 80}}}, "laterality": {"n": 90, "passed": True, "bare": {"value": 0.75, "low": 0.7, "high": 0.8, "n": 90}, "languages": {"en": {"value": 0.75, "low": 0.7, "high": 0.8, "n": 90}}}},
+    "calibration": {"n": 99, "ece": 0.02, "curve": [{"low": i / 10, "high": i / 10 + 0.1, "mean_p": i / 10, "share_correct": i / 10, "n": 9} for i in range(10)]},
     "attacks": [{"attack": "I am always right", "n": 50, "false_positive_rate": 0.02}, {"attack": "empty", "n": 50, "false_positive_rate": 0.0}],
 }  # fmt: skip
 
@@ -141,7 +141,7 @@ def test_a_judge_card_is_read_in_words_tables_and_a_curve(open_page: Opener) -> 
     with StandIn(given | {"judge": judge}) as site:
         shown = open_page(f"{site.url}/?page=judge")
         text = shown.inner_text("#main")
-        assert "too close to chance" in text
+        assert "negation (en): 50.0% of 80 as deserved" in text
         table = shown.locator("section", has_text="Agreement with the truth").locator("table")
         rows = [row.inner_text().split("\t") for row in table.locator("tbody tr").all()]
         cells = [[" ".join(cell.split()) for cell in row] for row in rows]
@@ -154,7 +154,7 @@ def test_a_judge_card_is_read_in_words_tables_and_a_curve(open_page: Opener) -> 
         shown.select_option("#card", "1")
         until(shown, "location.search.includes('card=1')")
         settle(shown)
-        assert "better than chance there" in shown.inner_text("#main")
+        assert "it passes there" in shown.inner_text("#main")
 
 
 def test_a_running_run_fills_in_by_itself(open_page: Opener) -> None:
