@@ -34,8 +34,9 @@ from raybench.schema import Row, Verdict, digest
 
 __all__ = ["PLUGIN", "Claims", "sentences"]
 
-_ABBREVIATED = r"(?<!\bDr)(?<!\bNo)(?<!\bvs)(?<!\bapprox)(?<!\be\.g)(?<!\bi\.e)(?<!\bFig)"
-_END = re.compile(rf"\n+|(?<=[。！？；])|{_ABBREVIATED}(?<=[.!?;])(?<!\d\.)\s+|(?<=\d\.)\s+(?=[A-Z])")
+_ABBREVIATED = "".join(rf"(?<!\b{word}\.)" for word in ("Dr", "vs", "approx", r"e\.g", r"i\.e", "Fig", "ca"))
+#: After a digit a full stop ends a sentence only before a capital.
+_END = re.compile(rf"(?<=[。！？；])|{_ABBREVIATED}(?<=[.!?;])(?<!\d\.)\s+|(?<=\d\.)\s+(?=[A-Z])")
 _BULLET = re.compile(r"^\s*(?:[-*•]|\(?\d{1,2}[.)](?=\s))\s*")
 _HEADING = re.compile(r"^[A-Z][A-Za-z /]{2,24}:\s*")
 
@@ -47,10 +48,11 @@ def sentences(text: str) -> list[str]:
     ['Heart is 2.5 cm wider.', 'No effusion.']
     """
     found: dict[str, str] = {}
-    for piece in _END.split(tidy(text)):
-        sentence = _HEADING.sub("", _BULLET.sub("", piece)).strip()
-        if has_content(sentence):
-            found.setdefault(medical(sentence), sentence)
+    for line in tidy(text).splitlines():
+        for piece in _END.split(_HEADING.sub("", _BULLET.sub("", line))):
+            sentence = _HEADING.sub("", piece).strip()
+            if has_content(sentence):
+                found.setdefault(medical(sentence), sentence)
     return list(found.values())
 
 

@@ -136,16 +136,16 @@ class Pairwise(Prompted):
 
     def statistics(self, verdict: Row) -> Mapping[str, float]:
         """Return the statistics of a record that no pair judges: it is in no denominator."""
-        return {"judged": 0.0, "null": float(verdict["status"] != "ok")}
+        return {"judged": 0.0, "points": 0.0, "ties": 0.0, "null": float(verdict["status"] != "ok")}
 
     def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
         """Average a record's points over its opponents; a pair without both words leaves the record without a score."""
         played = self.contests(item, found)
         if not played:
-            return {"judged": 0.0, "null": 0.0}
+            return self.statistics({"status": "ok", "label": None})
         points = [each for _, each, _ in played if each is not None]
         if len(points) < len(played):
-            return {"judged": 0.0, "null": 1.0}
+            return self.statistics({"status": "engine_error", "label": None})
         agreed = [float(same) for _, _, same in played if same is not None]
         ties = sum(each == 0.5 for each in points) / len(points)
         statistics = {"judged": 1.0, "points": sum(points) / len(points), "ties": ties, "null": 0.0}

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from raybench.errors import SpecError
 from raybench.interfaces import Array, JudgeProtocol, MetricDef, Statistics
 from raybench.interfaces import Options as PluginOptions
 from raybench.judges._injection import injection_flags
@@ -70,6 +71,8 @@ class Panel(JudgeProtocol):
         return digest([self.name, sorted(self.options.judges), self.options.pool, self.options.of], 16)
 
     def items(self, records: Sequence[Row]) -> list[Row | None]:
+        if not self.options.judges and any("verdicts" in record for record in records):
+            raise SpecError("judge protocol panel: it has no members; name them: protocol_options: {judges: [a, b, c]}")
         return [None if record["outcome"] == "failed" else self._item(record) for record in records]
 
     def _item(self, record: Row) -> Row:
@@ -122,10 +125,10 @@ class Panel(JudgeProtocol):
 
     def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
         """Add the members' own scores, where every member has one."""
-        statistics = dict(super().aggregate(item, found))
+        statistics = dict(self.statistics(found.get(item["item"]) or {"status": "engine_error", "label": None}))
         words = list(item["words"].values())
         complete = bool(words) and all(word is not None for word in words)
-        statistics["complete"] = float(complete)
+        statistics |= {"complete": float(complete), "split": 0.0}
         if complete:
             statistics["split"] = float(len({label for label, _ in words}) > 1)
             statistics |= {f"member_{i}": float(score) for i, (_, score) in enumerate(words)}

@@ -109,8 +109,9 @@ class ReferenceVerdict(Prompted):
 
     def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
         """Add what is known beside the verdict: is the candidate flagged, and does the judge bear a rule out?"""
-        statistics = dict(super().aggregate(item, found))
-        flagged, judged = bool(item.get("flags")), statistics.get("judged", 0.0)
+        verdict = found.get(item["item"]) or {"status": "engine_error", "label": None}
+        statistics = dict(self.statistics(verdict))
+        flagged, judged = bool(item.get("flags")), statistics["judged"]
         statistics |= {"asked": 1.0, "flagged": float(flagged), "unflagged": judged * (not flagged)}
         statistics["by_rule"] = float(item["decided"] is not None)
         audit = found.get(item["audit"]["item"]) if item.get("audit") else None

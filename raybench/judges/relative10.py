@@ -117,7 +117,7 @@ class Relative10(Prompted):
     def statistics(self, verdict: Row) -> Mapping[str, float]:
         """Return what a verdict on a whole record counts: only a rule gives one."""
         if verdict["status"] != "ok" or verdict["label"] is None:
-            return {"judged": 0.0, "points": 0.0, "reference": 0.0, "ratio": 0.0, "twice": 0.0, "null": 1.0}
+            return dict.fromkeys(_counted(1.0, 1.0), 0.0) | {"null": 1.0}
         return _counted(float(verdict["label"]), float(_HIGH))
 
     def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
@@ -132,14 +132,15 @@ class Relative10(Prompted):
             points[part["aspect"]["scored"]].append(float(verdict["label"]))
         gap = abs(points["candidate"][0] - points["candidate"][1])
         counted = _counted(float(np.mean(points["candidate"])), float(np.mean(points["reference"])))
-        return {**counted, "twice": 1.0, "gap": gap}
+        return {**counted, "twice": 1.0, "gap": gap}  # a rule's score has no second order
 
     def possible(self) -> Sequence[Mapping[str, float]]:
         return [_counted(float(_LOW), float(_HIGH)), _counted(float(_HIGH), float(_LOW))]
 
 
 def _counted(points: float, reference: float) -> Mapping[str, float]:
-    return {"judged": 1.0, "points": points, "reference": reference, "ratio": points / reference, "null": 0.0}
+    scores = {"points": points, "reference": reference, "ratio": points / reference}
+    return {"judged": 1.0, **scores, "twice": 0.0, "gap": 0.0, "null": 0.0}
 
 
 PLUGIN = Relative10

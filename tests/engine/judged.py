@@ -79,7 +79,7 @@ def plan_here(root: str, commit: bool = False, **judge: Any) -> dict[str, Any]:
     return judge_todo(spec, planned, JudgeFilter(), new_id(), commit)
 
 
-def judge_here(root: str, backend: Backend | None = None, **judge: Any) -> dict[str, Any]:
+def judge_here(root: str, backend: Backend | None = None, score: bool = True, **judge: Any) -> dict[str, Any]:
     """Judge a folder and score it, as `raybench judge` does; return the plan.
 
     Args:
@@ -93,7 +93,8 @@ def judge_here(root: str, backend: Backend | None = None, **judge: Any) -> dict[
     store.write("runs", [{"run_id": run_id, "status": "judging", "judged": canonical_json(judged)}])
     if plan["rows"]:
         _answer(store, backend or _opened(planned), Work(planned.spec.name, planned, root, run_id, "verdicts"), plan)
-    score_store(store)
+    if score:
+        score_store(store)
     return plan
 
 

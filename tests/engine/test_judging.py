@@ -15,7 +15,7 @@ from raybench.engine.plan import PlannedModel
 from raybench.engine.stages import REPEATED_SHARE, judge_rows
 from raybench.judges.reference_verdict import ReferenceVerdict
 from raybench.leaderboard.strengths import strength_boards
-from raybench.schema import Response, Sample, canonical_json
+from raybench.schema import Response, canonical_json
 from raybench.scoring import score_store
 from raybench.scoring.flips import flips_between, steadiness, template_flips
 from raybench.store import Store
@@ -23,6 +23,7 @@ from tests.engine.judged import Says, judge_here, plan_here
 from tests.results import CANNOT, FAILED, fill, one, questions, scores
 from tests.servers import FakeOpenAI
 
+TASK = {"task": "vqa", "data": "unused.csv"}
 RUBRIC = json.dumps([{"criterion": "Names it", "points": 4}, {"criterion": "Invents a side", "points": -2}])
 
 
@@ -58,16 +59,30 @@ def letter_for(rule: Any) -> Any:
 
 def test_on_5000_rows_the_calls_are_what_the_plan_said_to_the_row(tmp_path):
     """60 % duplicates and 20 % exact matches: counted by hand, planned, and made."""
-    samples = [Sample(f"s{i}", "d", "test", (f"Finding {i % 50}?",), (f"mass {i % 50}",)) for i in range(5000)]
     texts = [f"Mass {i % 50}." if i % 5 == 0 else f"a nodule in lobe {i % 2000 // 50}" for i in range(5000)]
     exact = {(i % 50) for i in range(5000) if i % 5 == 0}
     asked = {(i % 50, texts[i]) for i in range(5000) if i % 5}
     assert sum(i % 5 == 0 for i in range(5000)) == 1000
     assert len(asked) == 1600, "of 4000 others, 2400 (60 %) are duplicates"
     store = Store(str(tmp_path / "out"))
-    fill(store, samples, {("m", "short", 0): texts})
-    score_store(store)
-
+    cell = {
+        "task": "vqa",
+        "dataset": "d",
+        "split": "test",
+        "model": "m",
+        "config": "c",
+        "variant": "v",
+        "images": "with",
+    }
+    shared = {**cell, "generation": "1", "turn": 0, "repeat": 0, "outcome": "answered"}
+    rows = [
+        {**shared, "sample": f"s{i}", "question": f"Finding {i % 50}?", "target": f"mass {i % 50}", "text": texts[i]}
+        for i in range(5000)
+    ]
+    store.write("records", rows)
+    store.write("scores", [{**cell, "generation": "1", "kind": "system", "metric": "x", "slice": "all"}])
+    planned = {"cells": canonical_json([{**cell, "task_index": 0}]), "spec": canonical_json({"tasks": [TASK]})}
+    store.write("runs", [{"run_id": "r", "status": "running", **planned}])
     protocol = ReferenceVerdict()
     record = {"outcome": "answered", "question": "", "target": "", "text": ""}
     checked = [
@@ -82,16 +97,14 @@ def test_on_5000_rows_the_calls_are_what_the_plan_said_to_the_row(tmp_path):
     assert verdicts(store.name) == [], "a dry run writes nothing"
 
     backend = Says(lambda row: "B")
-    judge_here(store.name, backend)
+    judge_here(store.name, backend, score=False)
     assert len(backend.asked) == plan["rows"]
     assert len({row["id"] for row in backend.asked}) == plan["rows"]
     stored = verdicts(store.name)
     assert Counter(row["decided_by"] for row in stored) == {"rule": len(exact), "judge": plan["rows"]}
     assert sum(row["fanout"] for row in stored) == plan["items"], "every record is counted once, and every check"
-    assert one(store, metric="judge_accuracy")["value"] == 0.2
-    assert one(store, metric="rule_decided_rate")["value"] == 0.2
     again = Says(lambda row: "A")
-    assert judge_here(store.name, again)["rows"] == 0
+    assert judge_here(store.name, again, score=False)["rows"] == 0
     assert again.asked == []
 
 

@@ -270,6 +270,18 @@ def test_a_label_of_two_tokens_is_a_model_error(llama: HuggingFace) -> None:
         ask(llama, [row("a", "q", labels=["A", "maybe so"])])
 
 
+def test_labels_that_are_no_tokens_are_read_from_a_text_where_that_is_allowed(llama: HuggingFace) -> None:
+    rows = [
+        {**row(name, "Score?", labels=["1", "no single token"], max_tokens=4), "labels_else_text": True}
+        for name in "ab"
+    ]
+    results = ask(llama, rows)
+    assert all(response_of(results, name).label_logprobs is None for name in "ab")
+    assert all(response_of(results, name).tokens_out for name in "ab")
+    kept = {**row("c", "Score?", labels=["A", "B"]), "labels_else_text": True}
+    assert set(response_of(ask(llama, [kept]), "c").label_logprobs or ()) == {"A", "B"}
+
+
 def test_the_same_label_twice_is_a_model_error(llama: HuggingFace) -> None:
     with pytest.raises(ModelError, match="not different tokens"):
         ask(llama, [row("a", "q", labels=["A", "A"])])

@@ -36,7 +36,7 @@ def bounds_of(protocol, name, rows, clusters=None):
 def test_both_published_formulas_on_the_same_scores():
     """References 9, 8, 5, 2 and candidates 7, 4, 5, 6: 131.9 and 91.7 per cent, 40 points apart."""
     protocol = Relative10()
-    record = {"outcome": "answered", "question": "Q?", "target": "reference", "text": "candidate"}
+    record = {"outcome": "answered", "question": "Q?", "target": "reference", "text": "an answer"}
     (item,) = protocol.items([record])
     rows = []
     for reference, candidate in ((9, 7), (8, 4), (5, 5), (2, 6)):
