@@ -271,7 +271,7 @@ def pareto_document(view: View, asked: Mapping[str, str]) -> Row:
 
 def _prices(view: View) -> dict[str, Row]:
     """Model -> its entry in the newest spec that names it."""
-    found = {}
+    found: dict[str, Row] = {}
     for run in view.scores("SELECT spec FROM runs WHERE spec IS NOT NULL ORDER BY committed_at"):
         found |= {entry.get("name"): entry for entry in json.loads(run["spec"]).get("models") or []}
     return found
