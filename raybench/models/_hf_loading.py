@@ -74,7 +74,7 @@ def _load(options: HuggingFaceOptions, weights: bool) -> Loaded:
     _limit_pixels(options, templater)
     if options.gguf_file:
         source["config"] = config  # reading it out of the file again takes as long as the weights
-    model = _load_model(options, source, reads_images) if weights else None
+    model: Any = _load_model(options, source, reads_images) if weights else None
     declared = (model.generation_config if weights else _generation_config(source, config)).eos_token_id
     stops = _stops(options, declared, tokenizer)
     if weights:

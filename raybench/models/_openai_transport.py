@@ -134,7 +134,7 @@ class Client:
         timeout = openai.Timeout(access.timeout_seconds, connect=access.connect_timeout_seconds)
         common: dict[str, Any] = {"api_key": access.key or "none", "max_retries": 0, "timeout": timeout}
         if access.azure_api_version:
-            azure = {"azure_endpoint": url, "api_version": access.azure_api_version}
+            azure: dict[str, Any] = {"azure_endpoint": url, "api_version": access.azure_api_version}
             self._client: Any = openai.AsyncAzureOpenAI(**common, **azure)
         else:
             self._client = openai.AsyncOpenAI(**common, base_url=url)

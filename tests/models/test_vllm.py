@@ -104,7 +104,7 @@ def test_labels_are_forced_and_read_raw(backend: Vllm) -> None:
 def test_one_rows_trouble_is_its_own_failure(backend: Vllm) -> None:
     backend.engine.error = REFUSED("prompt refused")
     (found,) = ask(backend, row()).values()
-    assert (found.reason, found.detail) == ("model", "prompt refused")
+    assert (found.reason, found.detail) == ("model", "VLLMClientError: prompt refused")
     shown = row(messages=[{"role": "user", "content": [{"type": "image", "image": 0}]}])
     assert ask(backend, shown)["a"].reason == "no_image_input"
     assert ask(backend, row(text="word " * 100))["a"].reason == "context_length"
