@@ -163,6 +163,7 @@ def test_a_seed_repeats_a_sample_and_stop_strings_end_it(judge: Vllm) -> None:
 
 
 def test_images_are_answered_as_by_the_hf_backend() -> None:
+    pytest.importorskip("torchvision", reason="vLLM's LLaVA needs a torchvision built for the same CPU torch")
     rows = [
         row(f"{colour} {shape}", "Which shape is shown?", [picture(colour, shape)])
         for colour in ("white", "gray")
