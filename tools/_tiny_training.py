@@ -44,20 +44,20 @@ class Recipe:
         vision_images, images: images a step of the two stages.
         short: short questions an image of stage two, beside two that may be long.
         vision_rate: learning rate of stage one.
-        rate, tower_rate: learning rates of stage two, of everything but the vision tower and of the tower.
+        rate, tower_rate: learning rates of stage two: of the language model, and of tower and projector.
         sigma: width of the Gaussian over coordinates, as a fraction of the image side.
     """
 
     seed: int = 0
     cases: int = 9_000
-    vision_steps: int = 2_200
-    joint_steps: int = 2_400
+    vision_steps: int = 3_000
+    joint_steps: int = 4_500
     vision_images: int = 32
     images: int = 12
     short: int = 6
     vision_rate: float = 1e-3
-    rate: float = 2e-3
-    tower_rate: float = 3e-4
+    rate: float = 1e-3
+    tower_rate: float = 2e-4
     warmup: int = 100
     sigma: float = 0.015
 
@@ -244,10 +244,10 @@ def _train_jointly(model: Any, corpus: Corpus, tokenizer: Any, recipe: Recipe, r
     packer = Packer(tokenizer)
     prefix = torch.tensor(packer.prefix)
     parameters = [*model.parameters()]
-    tower = [*model.model.vision_tower.parameters()]
-    rest = [*model.model.multi_modal_projector.parameters(), *model.model.language_model.parameters()]
-    # The tower has learned already and must not follow a language model that has not.
-    optimiser, schedule = _optimiser([(tower, recipe.tower_rate), (rest, recipe.rate)], recipe, recipe.joint_steps)
+    language = [*model.model.language_model.parameters()]
+    seeing = [*model.model.vision_tower.parameters(), *model.model.multi_modal_projector.parameters()]
+    # What sees has learned already and must not follow a language model that has not.
+    optimiser, schedule = _optimiser([(seeing, recipe.tower_rate), (language, recipe.rate)], recipe, recipe.joint_steps)
     draws = _draws(len(corpus.images), recipe.images, rng)
     scale = _Coordinates(tokenizer, recipe.sigma)
     began, mean = time.perf_counter(), 0.0

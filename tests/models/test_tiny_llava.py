@@ -128,7 +128,7 @@ def test_model_a_answers_right_and_b_less_often() -> None:
         answered = ask(WEIGHTS / name, asked(), batch_size=32)
         exact = [text == one.target for one, text in zip(asked(), answered, strict=True) if _is_short(one)]
         shares[name] = float(np.mean(exact))
-    assert shares["tiny-llava-a"] > 0.8
+    assert shares["tiny-llava-a"] > 0.92
     assert shares["tiny-llava-b"] < shares["tiny-llava-a"]
 
 
