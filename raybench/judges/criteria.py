@@ -45,7 +45,7 @@ def _clipped_mean(statistics: Statistics, weights: Array) -> Array:
     judged = np.asarray(statistics["judged"], dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.asarray((weights @ (np.asarray(statistics["earned"]) * judged)) / (weights @ judged))
-    return np.clip(mean, 0.0, 1.0)
+    return np.asarray(np.clip(mean, 0.0, 1.0))
 
 
 class Criteria(Prompted):
