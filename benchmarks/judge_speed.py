@@ -74,7 +74,7 @@ def measure(name: str, options: dict[str, Any], count: int) -> float:
     from raybench.models.hf import HuggingFace
 
     backend = HuggingFace(HuggingFace.Options(**options))
-    backend.runtime._stops = (-1,)  # an end token would spare a weak model the reasoning that a strong one writes
+    backend.runtime._stops = (2**31 - 1,)  # no such token: a weak model would stop before it has reasoned
     rows = rows_of(count)
     seconds_for(backend, rows[: backend.window])  # the first batch warms caches
     forced, _ = seconds_for(backend, rows)

@@ -411,7 +411,7 @@ def test_a_panel_pools_stored_verdicts(tmp_path):
     says = {"x": ["A", "A", "B"], "y": ["A", "B", "B"], "z": ["A", "A", "A"]}
     for name, letters in says.items():
         by_text = dict(zip(("one", "two", "three"), letters, strict=True))
-        judge_here(root, Says(letter_for(lambda said, _, by=by_text: by[said])), name=name)
+        judge_here(root, Says(letter_for(lambda said, _, by=by_text: by[said])), name=name, model=name)
     panel = {"name": "panel", "protocol": "panel", "protocol_options": {"judges": ["x", "y", "z"]}}
     assert judge_here(root, **panel)["rows"] == 0
     assert one(Store(root), judge="panel", metric="judge_accuracy")["value"] == 0.5
