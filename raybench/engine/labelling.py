@@ -216,7 +216,7 @@ def _draw(
             continue
         groups = _called(connection, judging, key, records)
         called = len(groups.get(RIGHT, ())) / len(records)
-        card = _card(store, judging, tasks.get(key[:3]))
+        card = _card(store, judging, tasks.get((key[0], key[1], key[2])))
         for verdict, own in groups.items():
             strata.append(Stratum(key, verdict, len(own), 0))
             spreads.append(guessed_spread(verdict, called, card))

@@ -145,12 +145,13 @@ def _answer(session: Session, streams: Sequence[Stream], plan: Row) -> None:
         work = Work(stream.name, stream.models[0], spec.output, session.run_id, "responses", spec.tasks)
         session.stream(work, plan["todo"][stream.name], stream.names)
 
-    most = None if spec.side_by_side == "auto" else spec.side_by_side
+    most, done = None if spec.side_by_side == "auto" else spec.side_by_side, False
     try:
         run_side_by_side(busy, answer, most, room_now)
-    except BaseException:
-        session.ledger.halt.remote("interrupted")  # other threads send nothing more
-        raise
+        done = True
+    finally:
+        if not done:
+            session.ledger.halt.remote("interrupted")  # other threads send nothing more
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import combinations
 
 import duckdb
@@ -19,6 +18,7 @@ from raybench import registry
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
 from raybench.leaderboard.hits import graded, paired
+from raybench.leaderboard.lines import Board, Line
 from raybench.leaderboard.reported import reported_rows, reported_systems
 from raybench.leaderboard.trust import judge_columns
 from raybench.schema import CELL, Row
@@ -30,43 +30,6 @@ from raybench.store import Store
 __all__ = ["ALPHA", "Board", "Line", "boards", "reported_rows", "score_rows"]
 
 ALPHA = 0.05
-
-
-@dataclass
-class Line:
-    """One row of a board.
-
-    Attributes:
-        ranks: (best, worst) rank; None for baselines, published numbers and partial sets.
-        headline: the headline score; `scores`: (profile, metric) -> score at slice "all".
-    """
-
-    model: str
-    kind: str
-    headline: Row
-    scores: dict[tuple[str, str], Row] = field(default_factory=dict)
-    ranks: tuple[int, int] | None = None
-    partial: bool = False
-
-
-@dataclass
-class Board:
-    """One task on one data set.
-
-    Attributes:
-        columns: (profile, metric) of the numbers beside the headline: each profile's
-            overall_accuracy, else its first metric.
-        mde: the smallest paired difference found with 80 % power at 20 % discordant
-            rows, as a fraction; None without rows.
-    """
-
-    task: str
-    dataset: str
-    split: str
-    metric: tuple[str, str]
-    lines: list[Line]
-    columns: list[tuple[str, str]]
-    mde: float | None = None
 
 
 def score_rows(store: Store, task: str | None = None, reported: bool = False) -> list[Row]:

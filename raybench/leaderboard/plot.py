@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from raybench.errors import SpecError
-from raybench.leaderboard.boards import Board, Line
+from raybench.leaderboard.lines import Board, Line
 from raybench.schema import Row
 
 if TYPE_CHECKING:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from raybench.leaderboard.lines import Board, Line
 from raybench.schema import Row
 from raybench.scoring.cards import UNCALIBRATED, UNSUPPORTED
 from raybench.scoring.corrected import CORRECTED, HUMAN_ACCURACY, HUMAN_JUDGE
-
-if TYPE_CHECKING:
-    from raybench.leaderboard.boards import Board, Line
 
 __all__ = ["judge_columns", "judge_mark", "judge_notes"]
 

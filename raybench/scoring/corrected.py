@@ -161,7 +161,7 @@ def _labels(known: Evidence, cell: Row, records: Sequence[Row]) -> tuple[Array, 
             continue
         y[i], weights[i] = known.labels[unit.item].correct, unit.stratum
         rated[unit.stratum] = rated.get(unit.stratum, 0) + 1
-    for i in np.flatnonzero(~np.isnan(y)):
+    for i in np.flatnonzero(~np.isnan(y)).tolist():
         stratum = int(weights[i])
         weights[i] = known.draw.strata[stratum].population / rated[stratum]
     missing = [
