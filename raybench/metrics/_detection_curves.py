@@ -25,6 +25,8 @@ __all__ = ["RECALLS", "Category", "average_precision", "categories", "froc_recal
 #: COCO's 101 recall levels.
 RECALLS = np.linspace(0.0, 1.0, 101)
 _CELLS = 2**21
+#: Up to so many true positives it is quicker to place all draws among the levels than each level in each draw.
+_FEW = 1000
 _PER_DETECTION, _PER_TRUTH = 4, 2
 
 
@@ -165,10 +167,24 @@ def _category_precision(category: Category, chosen: list[int], weights: Array, t
         envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         recall = np.divide(right, truths[:, None], out=np.zeros_like(right), where=truths[:, None] > 0)
         recall *= 1 + slack
-        for b in np.flatnonzero(truths > 0):
-            reached = np.searchsorted(recall[b], RECALLS, side="left")
-            sums[b] += envelope[b, reached[reached < len(at)]].sum() / len(RECALLS)
+        sums += np.where(truths > 0, _mean_at_levels(envelope, recall), 0)
     return sums / len(chosen)
+
+
+def _mean_at_levels(envelope: Array, recall: Array) -> Array:
+    """Mean over RECALLS of the precision where each level is first reached, (b,); 0 where it never is.
+
+    Args:
+        envelope, recall: (b, true positives), recall rising.
+    """
+    if recall.shape[1] <= _FEW:
+        levels = np.searchsorted(RECALLS, recall, side="right")  # levels reached so far
+        return np.asarray((envelope * np.diff(levels, axis=1, prepend=0)).sum(axis=1) / len(RECALLS))
+    sums = np.zeros(len(recall))
+    for b in range(len(recall)):
+        reached = np.searchsorted(recall[b], RECALLS, side="left")
+        sums[b] = envelope[b, reached[reached < recall.shape[1]]].sum()
+    return sums / len(RECALLS)
 
 
 def froc_recall(statistics: Statistics, weights: Array, per_image: float, threshold: float = 0.5) -> Array:

@@ -3,10 +3,12 @@
 Some questions cannot be answered from any image ("What is the patient's
 name?"). Declining is then the right thing to do; it is shown as `refused`, and
 like every refusal it earns no accuracy: the reference is "not stated in the
-image", and the slice `answer_type: unanswerable` tells these rows apart.
+image", and the slice `answer_type: unanswerable` tells these rows apart. The
+variant `confidence` is a prompt that the shipped models were never trained on:
+it shows how far a model depends on its prompt, and answers nobody can read.
 
     tasks:
-      - {task: phantom_vqa, count: 60, each: 3}
+      - {task: phantom_vqa, count: 60, each: 3, prompts: [plain, confidence]}
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class PhantomVqa(Task):
     """Closed, open and unanswerable questions on drawn images. A self-check of the pipeline, never a medical claim."""
 
     Options = PhantomVqaOptions
-    prompts: ClassVar = PROMPTS["phantom_vqa"]
+    prompts: ClassVar = {**PROMPTS["phantom_vqa"], "confidence": "{question} Give your confidence in percent."}
     profiles: ClassVar = ("raybench-strict", "vqa-v2-exact")
     headline: ClassVar = ("raybench-strict", "overall_accuracy")
     generation: ClassVar = {"max_tokens": 24}

@@ -35,7 +35,9 @@ def test_a_task_says_that_it_is_a_self_check(name):
     plugin = registry.load("tasks", name)
     assert plugin.self_check
     assert SELF_CHECK in plugin.__doc__.lower()
-    assert plugin.prompts == PROMPTS[name]
+    untrained = {"confidence"} if name == "phantom_vqa" else set()
+    assert plugin.prompts.items() >= PROMPTS[name].items()
+    assert set(plugin.prompts) - set(PROMPTS[name]) == untrained
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -53,13 +55,13 @@ def test_samples_are_the_same_twice_and_others_with_another_seed_or_split(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_prompt_was_seen_in_training_with_the_target_it_is_graded_against(name):
+def test_every_trained_prompt_was_seen_with_the_target_it_is_graded_against(name):
     task = made(name)
     for sample, row in zip(task.samples(), rows(task, name), strict=True):
         kind, split, seed, index = sample.cluster.split("-")
         trained = {(each.task, each.variant, each.prompt): each.target
                    for each in conversations(case(kind, split, int(index), int(seed)))}  # fmt: skip
-        for variant in task.prompts:
+        for variant in PROMPTS[name]:
             (message,) = task.messages(row, variant)
             target = trained[name, variant, message["content"][-1]["text"]]
             if sample.slices.get("answer_type") == "unanswerable":
