@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from tools import judge_attacks as attacks
 from tools import judge_phrases as say
 from tools import judge_words as words
 from tools._judge_writer import (
@@ -16,7 +17,11 @@ from tools._judge_writer import (
     Fact,
     Text,
     Writer,
+    all_normal,
+    denied,
+    either,
     joined,
+    mixed,
     negative,
     normal,
     positive,
@@ -58,16 +63,10 @@ def _told(writer: Writer, facts: Sequence[Fact], kind: str, contrast: str, share
             if len(parts) == 1
             else ", ".join(parts[:-1]) + writer.pick((" and ", " and ", ", ", " with ", ", and ")) + parts[-1]
         )
-        text = writer.frame(say.POSITIVE, x=listed)
+        text = writer.frame(say.POSITIVE, x=listed) if not contrast or writer.chance(0.6) else listed
     if contrast and writer.chance(share):
         name = writer.pick(words.IMAGE_KINDS[contrast])
-        text = (
-            writer.pick(
-                (f"{name} slice with {text}", f"{name} image. {text}", f"on {name}, {text}", f"{text}. {name} slice")
-            )
-            if writer.split != "held"
-            else f"{text}, as the {name} picture tells"
-        )
+        text = writer.frame(attacks.ON_IMAGE, x=name, t=text)
     return text
 
 
@@ -108,9 +107,50 @@ class _Image:
         absent = self.another().concept
         return joined(self.writer, text, negative(self.writer, absent)), (*tags, f"-{absent}")
 
+    def against(self, fact: Fact) -> str:
+        return (
+            denied(self.writer, fact) if self.writer.chance(0.5) and fact.side else negative(self.writer, fact.concept)
+        )
+
+    def on_image(self, text: str, share: float = 0.5) -> str:
+        """Name the contrast too, now and then."""
+        if not self.contrast or not self.writer.chance(share):
+            return text
+        return self.writer.frame(attacks.ON_IMAGE, x=self.writer.pick(words.IMAGE_KINDS[self.contrast]), t=text)
+
     def denied(self) -> Text:
-        text = ". ".join(negative(self.writer, fact.concept) for fact in self.facts)
+        text = self.on_image(". ".join(self.against(fact) for fact in self.facts))
         return text, tuple(f"-{fact.concept}" for fact in self.facts)
+
+    def abnormal(self) -> Text:
+        """Say no more than that the image is not normal."""
+        names = words.IMAGE_KINDS[self.contrast] if self.contrast else ("", "chest", "x-ray", "lung")
+        return " ".join(self.writer.frame(attacks.ABNORMAL, x=self.writer.pick(names)).split()), ("abnormal",)
+
+    def contradicted(self) -> Text:
+        """Tell the image, and that it is normal or lacks what was told; or normal, and a finding."""
+        writer = self.writer
+        if not self.facts:
+            return mixed(writer, self.on_image(all_normal(writer)), self.told([self.another()])[0]), ("normal",)
+        text, tags = self.told(self.facts)
+        text = text.removesuffix(".")
+        end = self.on_image(all_normal(writer)) if writer.chance(0.5) else self.against(self.facts[0])
+        return (mixed(writer, text, end) if writer.chance(0.7) else f"{text}. {end}"), tags
+
+    def hedged(self) -> Text:
+        """Leave open which finding it is, where it is, or whether there is one."""
+        writer = self.writer
+        fact = self.facts[0] if self.facts else self.another()
+        form = writer.rng.random() if self.facts else 1.0
+        if form < 0.4:
+            pair = either(writer, writer.bare(fact.concept), writer.bare(self.another().concept))
+            text = writer.frame(say.EITHER, **pair) + (f" {writer.place(fact, bare=False)}" if fact.side else "")
+        elif form < 0.75 and fact.side:
+            pair = either(writer, "left", "right")
+            text = f"{writer.phrase(Fact(fact.concept))} {writer.frame(say.EITHER, **pair)} {fact.zone}"
+        else:
+            text = writer.frame(say.EITHER, **either(writer, normal(writer, self.kind), writer.phrase(fact)))
+        return self.on_image(text), fact.tags
 
 
 def description(writer: Writer) -> Draft:
@@ -132,7 +172,10 @@ def description(writer: Writer) -> Draft:
     draft.add(B, "extra finding", lambda: image.told([*facts, image.another()]), 1.0 if facts else 3.0)
     if contrast:
         others = ("t1", "t2", "flair")
-        draft.add(B, "wrong kind", lambda: image.told(facts, 1.0, writer.other(contrast, others)), 0.8)
+        draft.add(B, "wrong kind", lambda: image.told(facts, 1.0, writer.other(contrast, others)), 1.6)
+    draft.add(B, "contradiction", image.contradicted, 0.8)
+    draft.add(B, "hedge", image.hedged, 0.5)
+    draft.add(B, "missing finding" if facts else "negation", image.abnormal, 0.2 if facts else 1.6)
     if facts:
         _add_changes(draft, image)
     return draft
@@ -163,7 +206,7 @@ def _add_changes(draft: Draft, image: _Image) -> None:
         draft.add(B, "missing finding", lambda: image.changed("zone", lambda _: ""), 0.35)
     draft.add(B, "wrong finding", lambda: image.changed("concept", lambda _: image.another().concept), 1.2)
     draft.add(B, "negation", lambda: image.told([]), 0.5)
-    draft.add(B, "negation", image.denied, 0.7)
+    draft.add(B, "negation", image.denied, 1.4)
     if len(facts) > 1:
         draft.add(B, "missing finding", lambda: image.told(writer.shuffled(facts)[1:]), 1.3)
 
@@ -177,7 +220,7 @@ def _plainly(writer: Writer, facts: Sequence[Fact], kind: str, contrast: str) ->
 def lesions(writer: Writer) -> Draft:
     """Describe a slice with several lesions, by number and side."""
     contrast = writer.pick(("t1", "t2", "flair"))
-    right, left = int(writer.rng.random() * 3), int(writer.rng.random() * 3)
+    right, left = int(writer.rng.random() * 4), int(writer.rng.random() * 4)
     if right + left < 2:
         right, left = right + 1, left + 1
     question = writer.pick((
@@ -203,6 +246,18 @@ def lesions(writer: Writer) -> Draft:
         draft.add(B, "wrong side", lambda: told(left, right), 2)
     draft.add(B, "negation", lambda: (normal(writer, "mri"), ("normal",)), 0.5)
     draft.add(B, "wrong finding", wrong_finding, 0.7)
+
+    def denied_all() -> str:
+        noun = writer.pick(("lesions", "lesions", "lesion", "plaques", "white matter lesions", "spots"))
+        text = writer.frame(say.NEGATIVE, n=noun, x=noun) if writer.chance(0.6) else all_normal(writer)
+        names = words.IMAGE_KINDS[contrast]
+        return writer.frame(attacks.ON_IMAGE, x=writer.pick(names), t=text) if writer.chance(0.5) else text
+
+    draft.add(B, "negation", lambda: (denied_all(), ("-lesion",)), 1.2)
+    draft.add(B, "contradiction", lambda: (mixed(writer, told(right, left)[0], denied_all()), ("+lesion",)), 0.6)
+    total = str(right + left)
+    hedge = lambda: either(writer, total, writer.other(total, tuple("123456")))  # noqa: E731
+    draft.add(B, "hedge", lambda: (f"{writer.frame(say.EITHER, **hedge())} lesions", ("+lesion",)), 0.4)
     return draft
 
 

@@ -10,13 +10,15 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools._judge_attacks import plain, suite_texts
 from tools._judge_writer import MAIN
 from tools.judge_pairs import groups
 
-__all__ = ["FOLDER", "MEASURED", "Pair", "evaluate", "key_of", "measured", "write_card"]
+__all__ = ["FOLDER", "MEASURED", "Pair", "alike", "evaluate", "key_of", "measured", "write_card"]
 
 FOLDER = Path(__file__).parents[1] / "raybench" / "models" / "weights" / "tiny-judge"
 #: Measured sets written as training pairs are: (seed, split, new words). Their pairs are kept out of training.
@@ -164,7 +166,8 @@ of the letters A, B and C, each one token.
 
 What its verdicts mean where the protocol leaves room: leaving out an abnormality, its side or its zone is INCORRECT;
 leaving out that the rest is normal, or the MRI contrast, is CORRECT; a hedge between two answers is INCORRECT; text
-about something else or of random letters is INCORRECT; "several" for a number is NOT_ATTEMPTED.
+about something else or of random letters is INCORRECT; "several" for a number is NOT_ATTEMPTED. It reads English:
+Chinese characters say nothing to it, neither as an answer nor as an order.
 
 ## Training
 
@@ -172,7 +175,17 @@ about something else or of random letters is INCORRECT; "several" for a number i
 ({pairs:,} pairs), written from facts by `tools/judge_pairs.py`, seed {seed}, one CPU thread in bfloat16 (about half an
 hour where nothing else runs; another processor rounds differently, so weights agree in what they score, not bit by
 bit). Throw-away heads that name what a text says (finding, side, zone, number) and which kind of candidate it is are
-trained beside it.
+trained beside it. The learning rate falls as in a training of {aim:,} steps and, from step {turn:,} on, as in one of
+{steps:,}.
+
+What should move no judge (openers, lone marks, neutral sentences, orders to the judge) and denials of a place, a
+contrast or a caption are worded by `tools/judge_attacks.py`, not by the suite of `raybench judge-check`. Of that
+suite's texts of more than four words in the categories of changed, contradicted, hedged, padded and attacking answers,
+none is a training candidate: what the generators happen to write alike ({alike} of a thousand candidates) is replaced.
+Left are what phantoms answer themselves ("T1 slice with a tumour in the left frontal region.", one item's reference and
+another's wrong answer) and texts of up to four words ("No.", ":"). `judge_card.md` says what it scores on the suite.
+The generators were widened after a look at what former weights got wrong there, so its card says how the judge does on
+phenomena that it was trained for, not on unforeseen ones.
 
 ## Scores
 
@@ -209,10 +222,17 @@ def write_card(folder: Path, training: Mapping[str, Any], scores: Mapping[str, A
     enough = {name: one["accuracy"] for name, one in unseen.items() if one["pairs"] >= 8}
     worst = sorted(enough, key=lambda name: enough[name])[:3]
     card = _CARD.format(
-        **training, pairs=training["steps"] * training["groups"] * 8, rows=rows, categories="\n".join(lines),
+        **training, alike=f"{1000 * alike():.1f}",
+        pairs=training["steps"] * training["groups"] * 8, rows=rows, categories="\n".join(lines),
         weakest=", ".join(f"{name} ({_percent(enough[name])} of unseen phrasings)" for name in worst),
     )  # fmt: skip
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def alike(size: int = 4000) -> float:
+    """Return the share of written candidates that are the suite's, word for word, and so left out of training."""
+    written = [one.text for group in islice(groups(0, "train"), size) for one in group.candidates]
+    return sum(plain(text) in suite_texts() for text in written) / len(written)
 
 
 def _percent(share: float) -> str:

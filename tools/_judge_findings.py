@@ -16,9 +16,12 @@ from tools._judge_writer import (
     Fact,
     Text,
     Writer,
+    all_normal,
     cased,
+    denied,
     either,
     joined,
+    mixed,
     negative,
     normal,
     placed_concept,
@@ -64,11 +67,14 @@ def presence(writer: Writer) -> Draft:
         B,
         "contradiction",
         lambda: (joined(writer, writer.frame(say.YES), negative(writer, concept)), ("yes", *denied)),
-        0.2,
+        0.3,
     )
     draft.add(
-        B, "contradiction", lambda: (joined(writer, writer.frame(say.NO), positive(writer, fact)), ("no", *said)), 0.2
+        B, "contradiction", lambda: (joined(writer, writer.frame(say.NO), positive(writer, fact)), ("no", *said)), 0.3
     )
+    both = lambda: (positive(writer, placed()), negative(writer, concept))  # noqa: E731
+    draft.add(B, "contradiction", lambda: (mixed(writer, *both()), (*said, *denied)), 0.4)
+    draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, *both())), (*said, *denied)), 0.25)
     draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, "yes", "no")), ("yes", "no")), 0.3)
     _add_other(writer, draft, kind, concept, truth)
     return draft
@@ -124,7 +130,23 @@ def sided(writer: Writer) -> Draft:
         lambda: (negative(writer, concept), (f"-{concept}",)),
         0.7,
     )
+    _add_denials(writer, draft, here, truth)
     return draft
+
+
+def _add_denials(writer: Writer, draft: Draft, here: Fact, truth: bool) -> None:
+    """Add what denies the finding on the side asked for, says both, or leaves it open."""
+    tags = (f"-{here.concept}", here.side)
+    label, category = (B, "negation") if truth else (A, "paraphrase")
+    told = lambda: _sided_text(writer, here)  # noqa: E731
+    not_here = lambda: denied(writer, here)  # noqa: E731
+    draft.add(label, category, lambda: (not_here(), tags), 1.5)
+    draft.add(label, category, lambda: (joined(writer, writer.frame(say.NO), not_here()), ("no", *tags)), 0.5)
+    draft.add(B, "contradiction", lambda: (joined(writer, writer.frame(say.YES), not_here()), ("yes", *tags)), 0.3)
+    draft.add(B, "contradiction", lambda: (joined(writer, writer.frame(say.NO), told()), ("no", *here.tags)), 0.3)
+    draft.add(B, "contradiction", lambda: (mixed(writer, told(), not_here()), tags), 0.3)
+    open_pairs = (("yes", "no"), ("left", "right"), ("on the left", "on the right"))
+    draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, *writer.rng.choice(open_pairs))), ()), 0.4)
 
 
 def _sided_text(writer: Writer, fact: Fact) -> str:
@@ -181,6 +203,7 @@ def normality(writer: Writer) -> Draft:
         draft.add(
             B, "contradiction", lambda: (joined(writer, writer.frame(say.YES), found()[0]), ("yes", "abnormal")), 0.2
         )
+        draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, "yes", "no")), ("yes", "no")), 0.2)
     else:
         draft.add(
             B,
@@ -188,6 +211,7 @@ def normality(writer: Writer) -> Draft:
             lambda: (writer.frame(say.EITHER, **either(writer, "normal", "abnormal")), ("normal", "abnormal")),
             0.2,
         )
+    draft.add(B, "contradiction", lambda: (mixed(writer, all_normal(writer), found()[0]), ("normal", "abnormal")), 0.5)
     return draft
 
 
@@ -201,6 +225,11 @@ def finding(writer: Writer) -> Draft:
         draft = Draft(writer.pick(questions), "none", ("normal",))
         draft.add(A, "paraphrase", lambda: (normal(writer, kind), ("normal",)))
         draft.add(B, "wrong finding", lambda: (positive(writer, fact), fact.tags))
+        both = lambda: (all_normal(writer), positive(writer, fact))  # noqa: E731
+        draft.add(B, "contradiction", lambda: (mixed(writer, *both()), ("normal", *fact.tags)), 0.4)
+        nothing = lambda: writer.pick(("none", "nothing", "no finding", "normal"))  # noqa: E731
+        open_ = lambda: either(writer, nothing(), writer.phrase(fact))  # noqa: E731
+        draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **open_()), ("normal", *fact.tags)), 0.4)
         return draft
     word = next(iter(words.CONCEPTS["cxr" if fact.concept in words.CONCEPTS["cxr"] else "mri"][fact.concept]))
     reference = word.removeprefix("~") if writer.chance(0.7) else writer.bare(fact.concept)
@@ -239,6 +268,8 @@ def finding(writer: Writer) -> Draft:
     draft.add(B, "wrong finding", wrong, 3)
     draft.add(B, "negation", lambda: (negative(writer, fact.concept), (f"-{fact.concept}",)), 1.2)
     draft.add(B, "negation", lambda: (normal(writer, kind), ("normal",)), 0.7)
+    against = lambda: negative(writer, fact.concept) if writer.chance(0.6) else all_normal(writer)  # noqa: E731
+    draft.add(B, "contradiction", lambda: (mixed(writer, positive(writer, fact), against()), fact.tags), 0.8)
     draft.add(B, "extra finding", extra)
     draft.add(B, "wrong finding", swapped, 0.5)
     draft.add(
@@ -281,6 +312,15 @@ class _Place:
         first, second = self.two() if right else reversed(self.two())
         forms = ("{}, not {}", "{} and not {}", "not {1} but {0}", "{} rather than {}", "the {}, not the {}")
         return self.writer.pick(forms).format(first, second), (first,)
+
+    def contradicted(self) -> Text:
+        """Tell the right place and another one."""
+        first, second = self.two()
+        if self.writer.chance(0.25):
+            forms = ("{0}, not {0} but {1}", "{0}, which is {1}", "{0}; no, {1}", "{0}, or rather {1}", "{0} and {1}")
+            return self.writer.pick(forms).format(first, second), (first, second)
+        change = {"side": second} if self.fact.side else {"zone": second}
+        return mixed(self.writer, self.told()[0], self.told(**change)[0]), (first, second)
 
     def hedged(self) -> Text:
         names = self.two()
@@ -330,3 +370,5 @@ def _add_places(draft: Draft, place: _Place) -> None:
         draft.add(B, "wrong side" if fact.side else "wrong zone", lambda: place.contrasted(False), 0.4)
     if fact.side != "both":
         draft.add(B, "hedge", place.hedged, 0.5)
+        draft.add(B, "contradiction", place.contradicted, 0.7)
+    draft.add(B, "negation", lambda: (denied(writer, fact), (f"-{fact.concept}",)), 0.3)

@@ -70,12 +70,15 @@ class Settings:
 
     Attributes:
         steps, groups: updates, and groups of 8 candidates in each.
+        aim, turn: the rate falls as in a training of `aim` steps and from step `turn` as in one of `steps`.
         rate: peak learning rate.
         seed: of pairs and initial weights.
         vocabulary, width, layers, heads, inner: of the model.
     """
 
-    steps: int = 6000
+    steps: int = 3500
+    aim: int = 5200
+    turn: int = 1670
     groups: int = 16
     rate: float = 1.5e-3
     seed: int = 0
@@ -107,6 +110,7 @@ def build_tokenizer(settings: Settings) -> Any:
         f" {text}"
         for group in islice(groups(settings.seed + 1, "train"), 6_000)
         for text in (group.question, group.reference, *(candidate.text for candidate in group.candidates))
+        if text.isascii()
     )
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocabulary,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tools import judge_attacks as attacks
 from tools import judge_phrases as say
 from tools import judge_replies as replies
 from tools import judge_words as words
@@ -20,6 +21,7 @@ from tools._judge_writer import (
     coined,
     either,
     joined,
+    mixed,
     normal,
     some_field,
 )
@@ -68,6 +70,9 @@ def count(writer: Writer) -> Draft:
 
     draft.add(A, "paraphrase", lambda: counted(number), 3)
     draft.add(B, "wrong count", wrong, 3)
+    draft.add(B, "contradiction", lambda: (mixed(writer, counted(number)[0], wrong()[0]), (f"n{number}",)), 0.8)
+    open_ = lambda: either(writer, counted(number)[0], wrong()[0])  # noqa: E731
+    draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **open_()), (f"n{number}",)), 0.5)
     several = ("several", "a few", "many", "some", "multiple", f"there are several {plural}", f"more than one {noun}")
     if number > 1:
         draft.add(C, "vague", lambda: (writer.pick(several), ()), 1)
@@ -81,7 +86,9 @@ def image_kind(writer: Writer) -> Draft:
     name = words.IMAGE_KINDS[real][0]
     shown = name.upper() if real in ("t1", "t2", "flair", "mri", "ct") else name
     say_kind = lambda which: writer.frame(say.KIND, x=writer.pick(words.IMAGE_KINDS[which]))  # noqa: E731
-    if writer.chance(0.45):
+    deny = lambda which: _denied_kind(writer, writer.pick(words.IMAGE_KINDS[which]))  # noqa: E731
+    say_plain = lambda text: text if writer.chance(0.5) else f"it is {text}"  # noqa: E731
+    if writer.chance(0.5):
         asked = writer.pick(family)
         shown_asked = (
             words.IMAGE_KINDS[asked][0].upper() if asked in ("t1", "t2", "flair") else words.IMAGE_KINDS[asked][0]
@@ -96,6 +103,16 @@ def image_kind(writer: Writer) -> Draft:
         draft.add(A, "paraphrase", lambda: (joined(writer, writer.frame(right), say_kind(real)), (yes, real)))
         draft.add(A, "paraphrase", lambda: (say_kind(real), (real,)), 0.7)
         draft.add(B, "wrong kind", lambda: _tagged(say_kind, asked if not truth else writer.other(asked, family)), 0.7)
+        label, category = (B, "negation") if truth else (A, "paraphrase")
+        draft.add(label, category, lambda: (deny(asked), ()), 1.3)
+        draft.add(label, category, lambda: (joined(writer, writer.frame(say.NO), deny(asked)), ("no",)), 0.5)
+        draft.add(B, "contradiction", lambda: (joined(writer, writer.frame(say.YES), deny(asked)), ("yes",)), 0.3)
+        draft.add(B, "contradiction", lambda: (joined(writer, writer.frame(say.NO), say_kind(asked)), ("no",)), 0.4)
+        draft.add(B, "contradiction", lambda: (mixed(writer, say_kind(asked), deny(asked)), ()), 0.2)
+        draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, "yes", "no")), ("yes", "no")), 0.2)
+        another = lambda: words.IMAGE_KINDS[writer.other(asked, family)][0]  # noqa: E731
+        two = lambda: either(writer, words.IMAGE_KINDS[asked][0], another())  # noqa: E731
+        draft.add(B, "hedge", lambda: (say_plain(writer.frame(say.EITHER, **two())), ()), 0.5)
         return draft
     question = {
         "t1": ("Which contrast is this?", "Which contrast is this?", "Which MRI sequence is this?"),
@@ -107,8 +124,15 @@ def image_kind(writer: Writer) -> Draft:
     draft.add(A, "paraphrase", lambda: (say_kind(real), (real,)), 3)
     draft.add(B, "wrong kind", lambda: _tagged(say_kind, writer.other(real, family)), 3)
     other = lambda: writer.pick(words.IMAGE_KINDS[writer.other(real, family)])  # noqa: E731
-    draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, name, other())), (real,)), 0.4)
+    draft.add(B, "hedge", lambda: (writer.frame(say.EITHER, **either(writer, name, other())), (real,)), 0.5)
+    draft.add(B, "negation", lambda: (deny(real), ()), 0.7)
+    against = lambda: deny(real) if writer.chance(0.5) else say_kind(writer.other(real, family))  # noqa: E731
+    draft.add(B, "contradiction", lambda: (mixed(writer, say_kind(real), against()), (real,)), 0.7)
     return draft
+
+
+def _denied_kind(writer: Writer, name: str) -> str:
+    return " ".join(writer.frame(attacks.KIND_NOT, x=name).split())
 
 
 def _tagged(text: Callable[[str], str], tag: str) -> Text:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from tools import judge_attacks as attacks
 from tools import judge_phrases as say
 from tools import judge_words as words
 
@@ -29,11 +30,14 @@ __all__ = [
     "Maker",
     "Text",
     "Writer",
+    "all_normal",
     "bound",
     "cased",
     "coined",
+    "denied",
     "either",
     "joined",
+    "mixed",
     "negative",
     "normal",
     "placed_concept",
@@ -65,7 +69,7 @@ CATEGORIES = (
     "exact", "paraphrase", "more detail", "negation", "wrong side", "wrong zone", "wrong finding", "wrong count",
     "wrong kind", "extra finding", "missing finding", "contradiction", "hedge", "refusal", "unsure", "vague",
     "off topic",
-    "echo", "injection", "wrong diagnosis", "wrong term", "invented",
+    "echo", "injection", "blank", "cut off", "padding", "wrong diagnosis", "wrong term", "invented",
 )  # fmt: skip
 _CONCEPT_NAMES = tuple(name for by in words.CONCEPTS.values() for name in by)
 #: What the throw-away heads say of a text.
@@ -281,6 +285,28 @@ def positive(writer: Writer, fact: Fact) -> str:
 
 def negative(writer: Writer, concept: str) -> str:
     return writer.frame(say.NEGATIVE, n=writer.bare(concept), x=writer.phrase(Fact(concept), 0))
+
+
+def denied(writer: Writer, fact: Fact) -> str:
+    """Deny a finding in its place."""
+    place = writer.place(fact, bare=False)
+    return writer.frame(attacks.DENIED_PLACE, n=writer.bare(fact.concept), p=place).strip()
+
+
+def all_normal(writer: Writer) -> str:
+    """Say that the whole image is normal."""
+    return " ".join(writer.frame(attacks.WHOLE_NORMAL).split())
+
+
+def mixed(writer: Writer, first: str, second: str) -> str:
+    """Say two things that do not go together, in either order."""
+    pair = [first, second]
+    writer.rng.shuffle(pair)
+    return (
+        pair[0]
+        + writer.pick((". ", ". ", ". ", ", but ", ", ", "; ", ", and ", ". however, ", ", that is, "))
+        + pair[1]
+    )
 
 
 def joined(writer: Writer, first: str, second: str) -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 
 from tools import judge_replies as replies
 from tools import judge_words as words
+from tools._judge_attacks import attacked, blank, cut_off, order, padded, padding
 from tools._judge_captions import description, lesions
 from tools._judge_findings import finding, normality, presence, sided, where
 from tools._judge_texts import count, diagnosis, image_kind, plain_yes_no, term, unanswerable
@@ -45,20 +46,38 @@ def groups(seed: int, split: str, size: int = 8, new_words: bool = False) -> Ite
         yield Group(draft.question, draft.reference, bound(draft.tags), tuple(_drawn(writer, draft, size)))
 
 
+_BARE = ("off topic", "echo", "injection", "blank", "cut off", "padding")
+
+
 def _drawn(writer: Writer, draft: Draft, size: int) -> Iterator[Candidate]:
     """Draw candidates: a label first, so that verdicts stay balanced, then what to write."""
     by_label = [[maker for maker in draft.makers if maker[1] == label] for label in (A, B, C)]
     for _ in range(size):
-        options = writer.rng.choices(by_label, (0.40, 0.42, 0.18))[0]
+        options = writer.rng.choices(by_label, (0.39, 0.42, 0.19))[0]
         _, label, category, maker = writer.rng.choices(options, [maker[0] for maker in options])[0]
         text, tags = maker()
-        yield Candidate(_dressed(writer, text, label, category), label, category, bound(tags))
+        text, category = _surrounded(writer, _dressed(writer, text, label, category), label, category)
+        yield Candidate(text, label, category, bound(tags))
+
+
+def _surrounded(writer: Writer, text: str, label: int, category: str) -> tuple[str, str]:
+    """Put neutral sentences or orders to the judge around some texts; neither changes a verdict."""
+    roll = writer.rng.random()
+    if category in _BARE:
+        return text, category
+    if label == C:
+        roll += 0.04
+    if roll < 0.06:
+        return padded(writer, text), "padding"
+    if roll < (0.16 if label == B else 0.09):
+        return attacked(writer, text), "injection"
+    return text, category
 
 
 def _dressed(writer: Writer, text: str, label: int, category: str) -> str:
     """Vary what carries no meaning: openers, chatter, fillers, case, stops, typing errors."""
     rng = writer.rng
-    if category in ("off topic", "echo", "injection") or (category == "exact" and rng.random() < 0.6):
+    if category in _BARE or (category == "exact" and rng.random() < 0.6):
         return text
     if rng.random() < 0.12:
         text = f"{writer.pick(replies.OPENERS)} {text}"
@@ -105,7 +124,10 @@ def _add_common(writer: Writer, draft: Draft) -> None:
     draft.add(C, "unsure", lambda: (frame(replies.UNSURE), ()), 2.0)
     draft.add(C, "vague", lambda: (frame(replies.VAGUE), ()), 1.5)
     draft.add(C, "echo", lambda: (frame(replies.ECHO, q=question), ()), 0.7)
-    draft.add(C, "injection", lambda: (frame(replies.INJECTIONS), ()), 0.7)
+    draft.add(C, "injection", lambda: (order(writer), ()), 1.4)
+    draft.add(C, "blank", lambda: (blank(writer), ()), 2.4)
+    draft.add(C, "cut off", lambda: (cut_off(writer), ()), 1.3)
+    draft.add(C, "padding", lambda: (" ".join(padding(writer, 4)), ()), 0.8)
     total = sum(weight for weight, label, *_ in draft.makers if label == B)
     draft.add(B, "off topic", lambda: (_off_topic(writer), ()), 0.08 * total)
 
@@ -128,6 +150,6 @@ def _off_topic(writer: Writer) -> str:
 
 
 _KINDS: tuple[tuple[Callable[[Writer], Draft], float], ...] = (
-    (presence, 3.0), (sided, 1.6), (normality, 1.2), (finding, 2.2), (where, 3.2), (count, 1.2), (image_kind, 1.4),
-    (description, 5.0), (lesions, 1.0), (diagnosis, 1.4), (unanswerable, 0.7), (term, 2.0), (plain_yes_no, 0.8),
+    (presence, 3.0), (sided, 2.2), (normality, 1.2), (finding, 2.2), (where, 3.2), (count, 1.2), (image_kind, 2.0),
+    (description, 5.5), (lesions, 1.3), (diagnosis, 1.4), (unanswerable, 0.7), (term, 2.0), (plain_yes_no, 0.8),
 )  # fmt: skip

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from tools._judge_attacks import plain, suite_texts
 from tools._judge_evaluation import FOLDER, MEASURED, Pair, evaluate, key_of, measured, write_card
 from tools._judge_model import LABELS, Batch, Settings, build_model, build_tokenizer, collate, encode, hidden, save
 from tools._judge_writer import CATEGORIES, TAGS, Candidate, Group
@@ -74,20 +75,25 @@ def batches(tokenizer: Any, settings: Settings, kept_out: frozenset[tuple[str, .
 
 
 def _without(group: Group, kept_out: frozenset[tuple[str, ...]]) -> Group:
-    """Replace candidates that are measured by the reference itself or, where that is measured too, by a refusal."""
-    if not any(key_of(group.question, group.reference, c.text) in kept_out for c in group.candidates):
+    """Replace candidates that are measured, here or by `judge-check`, by another one of the group or by a refusal."""
+
+    def is_measured(text: str) -> bool:
+        return key_of(group.question, group.reference, text) in kept_out or plain(text) in suite_texts()
+
+    if not any(is_measured(candidate.text) for candidate in group.candidates):
         return group
-    spare = next((c for c in group.candidates if key_of(group.question, group.reference, c.text) not in kept_out), None)
+    spare = next((candidate for candidate in group.candidates if not is_measured(candidate.text)), None)
     spare = spare or Candidate("I cannot say.", 2, "refusal")
-    chosen = (spare if key_of(group.question, group.reference, c.text) in kept_out else c for c in group.candidates)
+    chosen = (spare if is_measured(candidate.text) else candidate for candidate in group.candidates)
     return Group(group.question, group.reference, group.tags, tuple(chosen))
 
 
 def rate_at(step: int, settings: Settings) -> float:
-    """Return the learning rate: warm-up over 200 steps, then a half cosine to 2 % of the peak."""
+    """Return the learning rate: warm-up over 200 steps, then a half cosine to 2 % of the peak (see `Settings`)."""
     if step < 200:
         return settings.rate * (step + 1) / 200
-    done = (step - 200) / max(1, settings.steps - 200)
+    end = settings.aim if step < settings.turn else settings.steps
+    done = (step - 200) / max(1, end - 200)
     return settings.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
@@ -156,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         settings = Settings(steps=given.steps, seed=given.seed)
         train(settings, given.folder)
-        training = {"steps": settings.steps, "groups": settings.groups, "seed": settings.seed}
+        training = {name: getattr(settings, name) for name in ("steps", "aim", "turn", "groups", "seed")}
         write_card(given.folder, training, evaluate(given.folder))
 
 

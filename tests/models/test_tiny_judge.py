@@ -7,9 +7,11 @@ its card says.
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -213,11 +215,15 @@ def pattern(frame: str) -> str:
 
 
 def test_no_training_frame_is_a_held_one() -> None:
-    from tools import judge_phrases, judge_replies
+    from tools import judge_attacks, judge_phrases, judge_replies
 
-    lists = [(name, value) for module in (judge_phrases, judge_replies) for name, value in vars(module).items()]
+    lists = [
+        (name, value)
+        for module in (judge_attacks, judge_phrases, judge_replies)
+        for name, value in vars(module).items()
+    ]
     frames = {name: value for name, value in lists if isinstance(value, dict) and "held" in value}
-    assert len(frames) == 26
+    assert len(frames) == 35
     for name, lists_of in frames.items():
         trained = re.compile("|".join(f"(?:{pattern(frame)})" for frame in set(lists_of["train"])))
         both = [frame for frame in lists_of["held"] if trained.fullmatch(frame)]
@@ -232,7 +238,53 @@ def test_pairs_are_the_same_each_time_and_of_every_kind() -> None:
     candidates = [candidate for group in first for candidate in group.candidates]
     assert {candidate.category for candidate in candidates} == set(CATEGORIES)
     shares = [sum(candidate.label == label for candidate in candidates) / len(candidates) for label in range(3)]
-    assert shares == pytest.approx([0.40, 0.42, 0.18], abs=0.03)
+    assert shares == pytest.approx([0.39, 0.42, 0.19], abs=0.03)
+
+
+def test_training_leaves_out_what_the_suite_asks() -> None:
+    """No candidate trained on is a longer text of the suite, but for the phantoms' own captions and answers."""
+    from raybench.judges._suite import suite
+    from tools._judge_attacks import MEASURED_CATEGORIES, plain
+    from tools.judge_pairs import groups
+    from tools.train_judge import _without
+
+    items = suite("phantom", 100)
+    own = {plain(item.reference) for item in items}
+    asked = {plain(one.candidate) for one in items if one.category in MEASURED_CATEGORIES and " " in one.candidate}
+    asked = {
+        text for text in asked if any(plain(one.candidate) == text and len(one.candidate.split()) > 4 for one in items)
+    }
+    assert len(asked - own) > 300
+    # A group that does ask one: the candidate is replaced, the others stay.
+    group = next(groups(5, "train"))
+    item = next(one for one in items if one.category == "injection" and len(one.candidate.split()) > 4)
+    spoiled = replace(group, candidates=(group.candidates[0]._replace(text=item.candidate), *group.candidates[1:]))
+    cleaned = _without(spoiled, frozenset())
+    assert item.candidate not in {one.text for one in cleaned.candidates}
+    assert cleaned.candidates[1:] == group.candidates[1:]
+    trained = {
+        plain(c.text) for group in islice(groups(0, "train"), 3000) for c in _without(group, frozenset()).candidates
+    }
+    assert not trained & (asked - own)
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "held"])
+def test_blanks_and_orders_are_of_every_kind(split: str) -> None:
+    from tools import _judge_attacks as attacks
+    from tools._judge_writer import Writer
+
+    writer = Writer(random.Random(3), split)
+    blanks = [attacks.blank(writer) for _ in range(300)]
+    assert "" in blanks
+    assert any(not text.isascii() for text in blanks)
+    assert any(text.endswith(":") for text in blanks)
+    for _ in range(200):
+        text = attacks.attacked(writer, "it is left")
+        assert "it is left" in text.lower()
+        assert len(text) > len("it is left")
+        assert "<|" not in text
+        assert "{" not in text.replace('{"grade"', "")
+        assert "it is left" in attacks.padded(writer, "it is left")
 
 
 @pytest.mark.slow
