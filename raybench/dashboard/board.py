@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from raybench import registry
-from raybench.dashboard.correct import headline_of, metric_of
+from raybench.dashboard.correct import headline_of, headlines, metric_of
 from raybench.dashboard.folder import View
 from raybench.dashboard.lines import line_id, metric_document, score_document
 from raybench.dashboard.overall import group_documents, group_ranks
@@ -49,7 +49,10 @@ def _find_boards(view: View, asked: Mapping[str, str], reported: bool) -> list[B
     if "images" in asked:
         where.append("(images = ? OR kind = 'baseline')")
         parameters.append(asked["images"])
-    rows = view.scores(f"SELECT * FROM {table} WHERE {' AND '.join(where)} ORDER BY ALL", parameters)
+    sql = f"SELECT * FROM {table} WHERE {' AND '.join(where)}"
+    if not reported and not {"task", "profile", "judge"} & set(asked):
+        sql, parameters = _headlines_of(view, sql, parameters)
+    rows = view.scores(f"{sql} ORDER BY ALL", parameters)
     keys = sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"})
     if not keys and asked:
         known = [row["task"] for row in view.scores("SELECT DISTINCT task FROM score ORDER BY 1")]
@@ -67,6 +70,23 @@ def _find_boards(view: View, asked: Mapping[str, str], reported: bool) -> list[B
             _add_reported(board, [*here, *reported_rows({board.task})])
         boards.append(board)
     return boards
+
+
+def _headlines_of(view: View, sql: str, parameters: list[str]) -> tuple[str, list[str]]:
+    """Return a query for the headlines alone of the cells that `sql` selects: the overview shows no other column.
+
+    A cell without a headline keeps all its rows, of which its line is made.
+    """
+    known = headlines(view).items()
+    if not known:
+        return sql, parameters
+    marks = ", ".join(["(?, ?, ?, ?, ?)"] * len(known))
+    sql = (
+        f"SELECT * EXCLUDE (is_headline) FROM (SELECT *, (task, dataset, split, profile, metric) IN ({marks})"
+        f" AS is_headline FROM ({sql})) QUALIFY is_headline OR NOT bool_or(is_headline) OVER"
+        f" (PARTITION BY {', '.join(CELL)}, sample_set)"
+    )
+    return sql, [*(name for place, metric in known for name in (*place, *metric)), *parameters]
 
 
 def _wanted_metric(board: Board, asked: Mapping[str, str]) -> tuple[str, str]:

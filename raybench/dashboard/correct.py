@@ -8,7 +8,7 @@ from raybench import registry
 from raybench.dashboard.folder import View
 from raybench.interfaces import MetricDef
 
-__all__ = ["Hits", "headline_of", "hits_of", "metric_of"]
+__all__ = ["Hits", "headline_of", "headlines", "hits_of", "metric_of"]
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,25 @@ def metric_of(profile: str, name: str) -> MetricDef:
 
 def headline_of(view: View, task: str, dataset: str, split: str) -> tuple[str, str]:
     """Return (profile, metric) that ranks a task here: as its scores say, else as the task declares."""
-    sql = (
-        "SELECT profile, metric FROM score WHERE headline AND kind = 'system' AND judge IS NULL"
-        " AND task = ? AND dataset = ? AND split = ? ORDER BY generation DESC LIMIT 1"
-    )
-    for row in view.scores(sql, [task, dataset, split]):
-        return row["profile"], row["metric"]
+    stored = headlines(view)
+    if (task, dataset, split) in stored:
+        return stored[task, dataset, split]
     declared: tuple[str, str] = registry.load("tasks", task).headline
     return declared
+
+
+def headlines(view: View) -> dict[tuple[str, str, str], tuple[str, str]]:
+    """Return (task, data set, split) -> (profile, metric) of the headline, where the scores name one."""
+    found: dict[tuple[str, str, str], tuple[str, str]] = view.once("headlines", lambda: _headlines(view))
+    return found
+
+
+def _headlines(view: View) -> dict[tuple[str, str, str], tuple[str, str]]:
+    sql = (
+        "SELECT task, dataset, split, profile, metric FROM score WHERE headline AND kind = 'system' AND judge IS NULL"
+        " QUALIFY row_number() OVER (PARTITION BY task, dataset, split ORDER BY generation DESC, profile, metric) = 1"
+    )
+    return {(row["task"], row["dataset"], row["split"]): (row["profile"], row["metric"]) for row in view.scores(sql)}
 
 
 def hits_of(headline: tuple[str, str]) -> Hits | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
@@ -30,6 +31,7 @@ _MEMORY_MB = 128
 _THREADS = 2
 #: Errors of a query rather than of what it reads.
 _OURS = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
+_SCORE_TABLES = ("scores", "runs")
 _ROW_TABLES = ("records", "samples", "responses", "verdicts", "attempts", "runs")
 
 #: Records of each cell's newest generation, without the deduplication that only wide reads need.
@@ -58,14 +60,25 @@ CREATE TABLE score AS SELECT * FROM any_score WHERE slice = 'all';
 
 
 class _Pinned(Store):
-    """A store that reads the given parts and no others."""
+    """A store that reads the given parts and no others.
 
-    def __init__(self, root: str, pinned: dict[str, list[str]]) -> None:
+    Args:
+        view: answers what the tables `scores` and `runs` suffice for, over a connection that stays open.
+    """
+
+    def __init__(self, root: str, pinned: dict[str, list[str]], view: View) -> None:
         super().__init__(root)
         self.pinned = pinned
+        self._view = weakref.ref(view)
 
     def parts(self, table: str) -> list[str]:
         return self.pinned.get(table, [])
+
+    def query(self, sql: str, parameters: Sequence[Any] = (), tables: Sequence[str] = tuple(TABLES)) -> list[Row]:
+        view = self._view()
+        if view is None or not set(tables) <= set(_SCORE_TABLES):
+            return super().query(sql, parameters, tables)
+        return view.scores(sql, parameters)
 
 
 class View:
@@ -78,7 +91,7 @@ class View:
     """
 
     def __init__(self, root: str, parts: dict[str, list[str]], problems: Sequence[str] = ()) -> None:
-        self.store = _Pinned(root, parts)
+        self.store = _Pinned(root, parts, self)
         self.version = digest(parts, 16)
         self.problems = list(problems)
         self._known: dict[Any, Any] = {}
@@ -131,7 +144,7 @@ class View:
         return found
 
     def _connect(self, group: str) -> duckdb.DuckDBPyConnection:
-        tables = ("scores", "runs") if group == "scores" else (*_ROW_TABLES, "scores")
+        tables = _SCORE_TABLES if group == "scores" else (*_ROW_TABLES, "scores")
         try:
             connection = self._opened(tables)
         except duckdb.Error:
@@ -148,7 +161,8 @@ class View:
     def _opened(self, tables: Sequence[str]) -> duckdb.DuckDBPyConnection:
         connection = self.store.connect_parts({table: self.store.parts(table) for table in tables})
         connection.execute(f"SET memory_limit = '{_MEMORY_MB}MB'; SET threads = {_THREADS}")
-        connection.execute("SET preserve_insertion_order = false; SET parquet_metadata_cache = true")
+        # Global: queries have cursors of their own, and a footer read anew costs more than the rows of one sample.
+        connection.execute("SET preserve_insertion_order = false; SET GLOBAL parquet_metadata_cache = true")
         connection.execute("SET temp_directory = ?", [self.temporary.name])
         return connection
 

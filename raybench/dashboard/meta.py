@@ -21,26 +21,36 @@ _RUNNING = ("running", "judging")
 
 def meta_document(folder: Folder, view: View) -> Row:
     """Return `/api/meta`."""
-    tasks, problems = _tasks(view)
-    counts = view.scores(
-        "SELECT sum(planned) AS planned, sum(answered + refused + unparsed) AS graded, sum(failed) AS failed FROM ("
-        "SELECT DISTINCT task, dataset, split, model, config, variant, images, planned, answered, refused, unparsed,"
-        " failed FROM score WHERE kind = 'system' AND variant <> '*' AND profile = 'contract')"
-    )[0]
+    scored: Row = view.once("meta", lambda: _scored(view))
     runs = run_list(view)
-    planned, graded = int(counts["planned"] or 0), int(counts["graded"] or 0)
+    planned, graded, tasks = scored["planned"], scored["graded"], scored["tasks"]
     running = any(run["status"] in _RUNNING for run in runs)
     return {
         "title": "raybench", "schema_version": SCHEMA_VERSION, "version": version("raybench"),
         "runs": [{name: run[name] for name in ("run_id", "status", "began", "at")} for run in runs],
-        "tasks": tasks, "models": [row["model"] for row in _distinct(view, "model", "kind = 'system'")],
-        "judges": [row["judge"] for row in _distinct(view, "judge", "judge IS NOT NULL")],
+        "tasks": tasks, "models": scored["models"], "judges": scored["judges"],
         "counts": {
             "samples": sum(task["n_samples"] or 0 for task in tasks), "records": graded,
             "responses": graded, "planned": planned,
         },
         "partial": running or graded < planned, "committed": graded / planned if planned else None,
-        "problems": [*view.problems, *problems], "remote": not folder.is_local,
+        "problems": [*view.problems, *scored["problems"]], "remote": not folder.is_local,
+    }  # fmt: skip
+
+
+def _scored(view: View) -> Row:
+    """What the scores tell: it stays for as long as the view does, unlike runs, which may fall silent."""
+    tasks, problems = _tasks(view)
+    (counts,) = view.scores(
+        "SELECT sum(planned) AS planned, sum(answered + refused + unparsed) AS graded FROM ("
+        "SELECT DISTINCT task, dataset, split, model, config, variant, images, planned, answered, refused, unparsed,"
+        " failed FROM score WHERE kind = 'system' AND variant <> '*' AND profile = 'contract')"
+    )
+    return {
+        "tasks": tasks, "problems": problems,
+        "planned": int(counts["planned"] or 0), "graded": int(counts["graded"] or 0),
+        "models": [row["model"] for row in _distinct(view, "model", "kind = 'system'")],
+        "judges": [row["judge"] for row in _distinct(view, "judge", "judge IS NOT NULL")],
     }  # fmt: skip
 
 

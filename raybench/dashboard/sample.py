@@ -27,30 +27,40 @@ def sample_document(view: View, asked: Mapping[str, str]) -> Row:
         StoreError: no such sample.
     """
     place = [asked[name] for name in (*_PLACE, "sample")]
-    sample = _stored(view, place)
+    sample = _stored(view, place, "*")
     return {
         "sample": _sample(sample),
         "answers": _answers(view, place),
-        "previous": _beside(view, place[:3], sample["ordinal"], "arg_max", "<"),
-        "next": _beside(view, place[:3], sample["ordinal"], "arg_min", ">"),
+        **_neighbours(view, place[:3], sample["ordinal"]),
     }
 
 
-def _stored(view: View, place: list[str]) -> Row:
-    sql = "SELECT * FROM samples WHERE task = ? AND dataset = ? AND split = ? AND sample = ?"
+def _stored(view: View, place: list[str], columns: str) -> Row:
+    """Return the newest reading of a sample, as the view `samples` does."""
+    sql = (
+        f"SELECT {columns} FROM raw_samples WHERE task = ? AND dataset = ? AND split = ? AND sample = ?"
+        " ORDER BY committed_at DESC, part DESC LIMIT 1"
+    )
     rows = view.rows(sql, place)
     if not rows:
         raise StoreError(f"no sample {place[3]!r} in {place[0]} on {place[1]}/{place[2]}")
     return rows[0]
 
 
-def _beside(view: View, place: list[str], ordinal: int | None, chosen: str, side: str) -> Row | None:
+def _neighbours(view: View, place: list[str], ordinal: int | None) -> Row:
+    """Return the samples before and after; ordinals next to this one, which few groups of rows hold, come first."""
+    if ordinal is None:
+        return {"previous": None, "next": None}
     sql = (
-        f"SELECT {chosen}(sample, ordinal) AS sample FROM raw_samples"
-        f" WHERE task = ? AND dataset = ? AND split = ? AND ordinal {side} ?"
+        "SELECT arg_max(sample, ordinal) FILTER (ordinal < ?) AS previous,"
+        " arg_min(sample, ordinal) FILTER (ordinal > ?) AS next"
+        " FROM raw_samples WHERE task = ? AND dataset = ? AND split = ?"
     )
-    (row,) = view.rows(sql, [*place, ordinal])
-    return {"sample": row["sample"]} if row["sample"] is not None else None
+    asked = [ordinal, ordinal, *place]
+    (row,) = view.rows(f"{sql} AND ordinal BETWEEN ? AND ?", [*asked, ordinal - 1, ordinal + 1])
+    if None in row.values():  # the first or the last, or ordinals with gaps
+        (row,) = view.rows(sql, asked)
+    return {name: None if sample is None else {"sample": sample} for name, sample in row.items()}
 
 
 def image_refs(view: View, asked: Mapping[str, str]) -> list[Row]:
@@ -60,7 +70,7 @@ def image_refs(view: View, asked: Mapping[str, str]) -> list[Row]:
         StoreError: no such sample.
     """
     place = tuple(asked[name] for name in (*_PLACE, "sample"))
-    found: list[Row] = json.loads(_stored(view, list(place))["images"] or "[]")
+    found: list[Row] = json.loads(_stored(view, list(place), "images")["images"] or "[]")
     return found
 
 

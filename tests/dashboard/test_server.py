@@ -130,6 +130,13 @@ def test_scores_are_those_of_the_store(store):
     assert Folder(store.name).view().scores(f"SELECT DISTINCT {names} FROM any_score ORDER BY ALL") == wanted
 
 
+def test_footers_are_kept_for_every_query(store):
+    setting = "SELECT value FROM duckdb_settings() WHERE name = 'parquet_metadata_cache'"
+    view = Folder(store.name).view()
+    for ask_rows in (view.scores, view.rows):  # each query has a cursor, which local settings do not reach
+        assert [row["value"] for row in ask_rows(setting)] == ["true"]
+
+
 # --- two models -------------------------------------------------------------------------------------------------------
 
 
