@@ -56,20 +56,20 @@ def fill(
 
 def judge(store: Store, labels: Mapping[tuple[str, str, str], str | None], name: str = "j", task: str = "vqa") -> None:
     """Store one verdict for each (question, target, text); None is one that could not be read."""
-    protocol = ReferenceVerdict()
+    protocol, config = ReferenceVerdict(), "jc" if name == "j" else f"jc-{name}"
     rows = []
     for (question, target, text), label in labels.items():
         (item,) = protocol.items([{"outcome": "answered", "question": question, "target": target, "text": text}])
         assert item is not None
         rows.append({
-            "key": digest([name, item["item"]]), "item": item["item"], "judge": name, "judge_config": "jc",
+            "key": digest([name, item["item"]]), "item": item["item"], "judge": name, "judge_config": config,
             "protocol": protocol.name,
             "task": task, "dataset": "d", "split": "test", "question": question, "reference": target,
             "candidate": text, "status": "ok" if label else "parse_failed", "label": label,
         })  # fmt: skip
     store.write("verdicts", rows)
     cells = store.query(f"SELECT DISTINCT {', '.join(CELL)} FROM units")
-    judged = {"judge": name, "config": "jc", "cells": [[cell[column] for column in CELL] for cell in cells]}
+    judged = {"judge": name, "config": config, "cells": [[cell[column] for column in CELL] for cell in cells]}
     store.write("runs", [{"run_id": "r", "status": "running", "judged": canonical_json(judged)}])
 
 

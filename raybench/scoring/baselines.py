@@ -48,7 +48,7 @@ SELECT u.key, u.sample, u.repeat, s.sample_hash, s.cluster, s.slices, s.question
 FROM units u JOIN samples s USING (task, dataset, split, sample)
 SEMI JOIN all_responses r USING (key)
 WHERE {" AND ".join(f"u.{name} = ?" for name in CELL)}
-QUALIFY row_number() OVER (PARTITION BY u.sample ORDER BY u.repeat) = 1 ORDER BY s.ordinal, u.sample
+QUALIFY row_number() OVER (PARTITION BY u.sample ORDER BY u.repeat) = 1 ORDER BY u.sample
 """
 
 

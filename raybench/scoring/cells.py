@@ -56,7 +56,7 @@ LEFT JOIN (
     FROM all_responses GROUP BY key
 ) r USING (key)
 LEFT JOIN (SELECT key, arg_max(reason, committed_at) AS reason FROM attempts GROUP BY key) a USING (key)
-ORDER BY u.task, u.dataset, u.split, u.model, u.config, u.images, u.variant, s.ordinal, u.sample, u.repeat
+ORDER BY u.task, u.dataset, u.split, u.model, u.config, u.images, u.variant, u.sample, u.repeat
 """
 
 

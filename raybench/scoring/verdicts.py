@@ -67,7 +67,7 @@ def judge_columns(
         out.append(
             JudgeColumns(
                 judging.judge, judging.config, protocol.name, protocol.template_hash, protocol.metrics(),
-                _columns(rows), protocol.possible(),
+                _columns(rows, protocol.metrics()), protocol.possible(),
             )
         )  # fmt: skip
     return out
@@ -112,17 +112,23 @@ def _stored_protocols(connection: duckdb.DuckDBPyConnection, judge: str, config:
 
 
 def _stored(connection: duckdb.DuckDBPyConnection, judging: Judging, items: Sequence[str]) -> dict[str, Row]:
-    """Return item -> verdict; an item is judged once, whichever task or model had it first."""
+    """Return item -> verdict; an item is judged once, whichever task or model had it first, under whichever name.
+
+    People have no configuration: they are told apart by name.
+    """
     sql = (
         "SELECT item, status, label, score, label_probs, label_mass, decided_by, aspect FROM all_verdicts"
-        " WHERE judge = ? AND judge_config = ? AND protocol = ? AND item IN (SELECT unnest(?::VARCHAR[]))"
+        " WHERE judge_config = ? AND (judge_config <> '' OR judge = ?) AND protocol = ?"
+        " AND item IN (SELECT unnest(?::VARCHAR[]))"
     )
-    asked = [judging.judge, judging.config, judging.protocol.name, list(items)]
+    asked = [judging.config, judging.judge, judging.protocol.name, list(items)]
     return {row["item"]: row for row in stream(connection, sql, asked)}
 
 
-def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, Array]:
-    names = sorted({name for row in rows for name in row} | {"null"})
+def _columns(rows: Sequence[Mapping[str, float]], metrics: Sequence[MetricDef]) -> dict[str, Array]:
+    """Return the statistics as columns, those of every metric among them where no record has a verdict."""
+    wanted = {name for metric in metrics for name in (metric.over, metric.hit) if name}
+    names = sorted({name for row in rows for name in row} | wanted | {"null"})
     return {name: np.asarray([row.get(name, 0.0) for row in rows], dtype=float) for name in names}
 
 

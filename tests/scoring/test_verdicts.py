@@ -158,7 +158,21 @@ def test_each_protocol_of_a_judge_is_read_as_it_was_asked(store):
         items, verdicts = verdicts_of(connection, found[1], cell_of(store), records)
         assert (len(items), verdicts) == (1, {})
     score_store(store)
-    assert one(store, judge="j", protocol="rubric5", metric="rubric_mean")["null_verdicts"] == 2
+    unread = one(store, judge="j", protocol="rubric5", metric="rubric_mean")
+    assert (unread["value"], unread["null_verdicts"]) == (None, 2)
+    assert (unread["bound_low"], unread["bound_high"]) == (1.0, 5.0)
+
+
+def test_the_same_judge_under_another_name_shares_its_verdicts(store):
+    judge(
+        store, {("Is item 0 there?", "yes", "certainly"): "CORRECT", ("Is item 1 there?", "no", "never"): "INCORRECT"}
+    )
+    cells = [[cell_of(store)[name] for name in CELL]]
+    judged = {"judge": "twin", "config": "jc", "cells": cells, "protocols": {"vqa": ["reference_verdict", {}]}}
+    store.write("runs", [{"run_id": "x", "status": "judging", "judged": canonical_json(judged)}])
+    score_store(store)
+    assert one(store, judge="twin", metric="judge_accuracy")["null_verdicts"] == 0
+    assert one(store, judge="twin", metric="judge_accuracy")["value"] == 0.5
 
 
 def test_verdict_rows_say_how_they_came_about(store):
