@@ -150,7 +150,7 @@ def open_image(ref: Mapping[str, Any] | str, pixels: bool) -> Row:
     uri = str(ref["uri"])
     data = read_bytes(uri)
     if not data:
-        raise DataError(f"cannot decode image {_short(uri)}: the file is empty")
+        raise DataError(f"cannot decode image {_short(uri)}: the file is empty (0 bytes)")
     try:
         shown, media_type = _reader(data[:_HEAD_BYTES], uri).show(data, ref)
     except DataError as error:

@@ -75,7 +75,9 @@ def _board(key: tuple[str, str, str], rows: Sequence[Row], metric: tuple[str, st
     lines: dict[tuple[str, ...], Line] = {}
     for row in rows:
         cell = tuple(str(row[name]) for name in (*CELL, "sample_set"))
-        line = lines.setdefault(cell, Line(_label(row, rows), row["kind"], {}))
+        line = lines.get(cell)
+        if line is None:  # a label looks at all rows: once a line, not once a row
+            line = lines[cell] = Line(_label(row, rows), row["kind"], {})
         name = row["profile"] if row["judge"] is None else f"judge {row['judge']}"
         line.scores[name, row["metric"]] = row
         if (row["profile"], row["metric"]) == metric:

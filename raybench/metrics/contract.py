@@ -26,7 +26,6 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import numpy as np
-from scipy import sparse
 
 from raybench.interfaces import Array, MetricDef, Profile, Statistics
 from raybench.metrics._once import OncePerColumn
@@ -106,6 +105,8 @@ def _compare(tokens: Array) -> tuple[Array, Array]:
         return rows, np.zeros((0, 0))
     sizes = np.array([len(tokens[row]) for row in rows])
     _, words = np.unique(np.concatenate([tokens[row] for row in rows]), return_inverse=True)
+    from scipy import sparse  # slow to import; only scoring needs it
+
     table = sparse.csr_array((np.ones(len(words)), words, np.concatenate([[0], np.cumsum(sizes)])))
     shared = (table @ table.T).toarray()
     overlap = shared / (sizes[:, None] + sizes[None] - shared)

@@ -23,10 +23,10 @@ from raybench.errors import RaybenchError
 from raybench.spec import build
 from tests.servers import FakeOpenAI
 
-pytestmark = pytest.mark.usefixtures("local_ray")
+pytestmark = [pytest.mark.usefixtures("local_ray"), pytest.mark.slow]
 Make = Callable[..., Any]
 ROWS, AT_ONCE, REPLICAS = 48, 4, 2
-SEEDS = [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 21))]
+SEEDS = range(21)
 
 
 @pytest.fixture(scope="module")
