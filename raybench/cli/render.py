@@ -376,7 +376,7 @@ def listing(kind: str) -> str:
         return _plain([[getattr(each, "name", name), _first_line(each) + marks.get(name, "")] for name, each in found])
     entries = [entry for entry in registry.catalogue().values() if (entry.get("kind") == "judge") == (kind == "judges")]
     rows = [
-        [str(entry["name"]), _cut(f"{entry['backend']} {entry['model']}  {entry.get('notes', '')}".rstrip())]
+        [str(entry["name"]), _cut(f"{entry['backend']} {entry.get('model', '')}  {entry.get('notes', '')}".rstrip())]
         for entry in entries
     ]
     plugins = "judges" if kind == "judges" else "models"

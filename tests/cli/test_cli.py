@@ -205,7 +205,7 @@ class TestRun:
         assert code == 0
         assert "1 answered and 0 judged by this run" in stderr
         code, _, stderr = cli("run", _spec(tmp_path, tasks=tasks), "--dry-run")
-        assert (code, "6 rows, 0 to answer" in stderr) == (0, True)
+        assert (code, "6 rows, 6 stored, 0 to answer" in stderr) == (0, True)
 
 
 def test_boxes_says_what_each_convention_would_read(cli: Cli, answers: Make, tmp_path: Path) -> None:
