@@ -62,7 +62,7 @@ chromium:  ## install chromium, for the dashboard's tests and pictures (Debian, 
 screenshots: $(STAMP) chromium  ## pictures of every page of the dashboard into docs/images (after make demo)
 	$(BIN)/python -m tests.dashboard.screenshots results/quickstart docs/images
 
-test: lint chromium  ## every check but the slow tests
+test: lint  ## every check but the slow tests
 	$(BIN)/pytest -q -m "not slow and not gpu"
 
 test-gpu: $(STAMP)  ## what needs a GPU; skipped with a sentence where there is none
@@ -83,7 +83,7 @@ $(VLLM_VENV)/.installed:
 test-vllm: $(VLLM_VENV)/.installed  ## the vllm backend on a real vLLM (CPU build), in an environment of its own
 	VLLM_CPU_KVCACHE_SPACE=1 HF_HUB_OFFLINE=1 $(VLLM_BIN)/python -m pytest -q -m slow tests/models/test_vllm_real.py
 
-test-slow: $(STAMP)  ## the slow tests
+test-slow: $(STAMP) chromium  ## the slow tests
 	$(BIN)/pytest -q -m "slow and not gpu"
 
 bench: $(STAMP)  ## run each script of benchmarks/

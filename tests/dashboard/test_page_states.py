@@ -16,6 +16,8 @@ import pytest
 from tests.dashboard.conftest import settle, until, visit
 from tests.dashboard.stand_in import EVIL, WEB, StandIn, documents
 
+pytestmark = pytest.mark.slow  # chromium on a busy machine misses its time-outs
+
 Opener = Callable[..., Any]
 SAMPLE = "/?page=sample&task=mri_detection&dataset=brain&split=test&sample=s1"
 BOARD = "/?task=mri_detection&dataset=brain&split=test"
