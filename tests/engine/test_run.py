@@ -166,13 +166,14 @@ def _served(server: FakeOpenAI, **options: Any) -> dict[str, Any]:
     return {"name": "served", "backend": "openai", "base_url": server.base_url, "model": "fake", **options}
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_once_a_row_and_judged_once_an_item(table: Make, tmp_path: Path) -> None:
     with FakeOpenAI() as subject, FakeOpenAI() as judge:
         document = {
             "output": str(tmp_path / "out"),
             "tasks": [{"task": "vqa", "data": str(table(24))}],
             "models": [_served(subject, replicas=2, concurrency=4)],
-            "judges": [{**_served(judge), "name": "grader"}],
+            "judges": [{**_served(judge), "name": "grader", "protocol_options": {"exact_match": False}}],
         }
         result = _run(document)
         assert (result.exit_code, subject.requests, subject.distinct) == (0, 24, 24)
@@ -198,7 +199,7 @@ def test_a_judge_without_verdicts_leaves_the_run_incomplete(table: Make, tmp_pat
             "output": str(tmp_path / "out"),
             "tasks": [{"task": "vqa", "data": str(table(24))}],
             "models": [_served(subject)],
-            "judges": [{**_served(judge, max_retries=0), "name": "grader"}],
+            "judges": [{**_served(judge, max_retries=0), "name": "grader", "protocol_options": {"exact_match": False}}],
         }
         result = _run(document)
         assert result.exit_code == 1
