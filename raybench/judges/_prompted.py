@@ -5,7 +5,8 @@ A protocol gives its labels and fields; this gives the messages and reads the wo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -17,7 +18,7 @@ from raybench.judges._rules import prompt_sentences
 from raybench.judges._template import cut_tail, fill, load_template, neutralise
 from raybench.schema import Response, Row, Verdict, digest
 
-__all__ = ["PromptOptions", "Prompted"]
+__all__ = ["PromptOptions", "Prompted", "RecordPrompted"]
 
 
 class PromptOptions(PluginOptions):
@@ -103,6 +104,25 @@ class Prompted(JudgeProtocol):
     def _verdict(self, letter: str, **more: Any) -> Verdict:
         return Verdict("ok", label=self.labels[letter], score=self._score(letter), **more)
 
+    @abstractmethod
     def _score(self, letter: str) -> float:
         """Return the number that a label stands for."""
-        raise NotImplementedError
+
+
+class RecordPrompted(Prompted):
+    """A prompted protocol that judges each record by itself."""
+
+    def items(self, records: Sequence[Row]) -> list[Row | None]:
+        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
+
+    @abstractmethod
+    def _item(self, record: Row) -> Row:
+        """Return the judge item of a record that did not fail."""
+
+    @staticmethod
+    def _said(record: Row) -> Row:
+        """Return a record's question, reference and candidate as texts."""
+        return {
+            "question": str(record["question"]), "reference": str(record["target"]),
+            "candidate": str(record["text"] or ""),
+        }  # fmt: skip

@@ -26,7 +26,7 @@ from pydantic import Field
 
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.judges._injection import injection_flags
-from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._prompted import PromptOptions, RecordPrompted
 from raybench.judges._rules import no_attempt
 from raybench.judges._template import nonce
 from raybench.parsing.normalise import has_content, medical, tidy
@@ -67,7 +67,7 @@ def _f1(statistics: Statistics, weights: Array) -> Array:
     return np.where((sums["matched"] + sums["stated"]) == 0, np.where(np.isnan(precision + recall), np.nan, 0.0), f1)
 
 
-class Claims(Prompted):
+class Claims(RecordPrompted):
     """Findings matched, missed and invented, sentence by sentence, one forced letter each."""
 
     class Options(PromptOptions):
@@ -84,14 +84,8 @@ class Claims(Prompted):
     labels: ClassVar[Mapping[str, str]] = {"A": "STATED", "B": "NOT_STATED", "C": "NO_FINDING"}
     example = "Report: {text}\nSentence: {claim}\nLetter: {label}"
 
-    def items(self, records: Sequence[Row]) -> list[Row | None]:
-        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
-
     def _item(self, record: Row) -> Row:
-        item: Row = {
-            "question": str(record["question"]), "reference": str(record["target"]),
-            "candidate": str(record["text"] or ""),
-        }  # fmt: skip
+        item = self._said(record)
         content = [self.name, self.template_hash, self.options.max_sentences, *item.values()]
         rule = None
         if self.options.rules:

@@ -26,7 +26,7 @@ from raybench.errors import DataError
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.interfaces import Options as PluginOptions
 from raybench.judges._injection import injection_flags
-from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._prompted import PromptOptions, RecordPrompted
 from raybench.judges._rules import no_attempt
 from raybench.judges._template import nonce
 from raybench.schema import Row, Verdict, digest
@@ -48,7 +48,7 @@ def _clipped_mean(statistics: Statistics, weights: Array) -> Array:
     return np.asarray(np.clip(mean, 0.0, 1.0))
 
 
-class Criteria(Prompted):
+class Criteria(RecordPrompted):
     """Rubric items met or unmet, with signed points, one forced letter each."""
 
     class Options(PromptOptions):
@@ -68,14 +68,8 @@ class Criteria(Prompted):
     needs = ("context",)
     example = "Question: {question}\nCandidate: {candidate}\nCriterion: {criterion}\nLetter: {label}"
 
-    def items(self, records: Sequence[Row]) -> list[Row | None]:
-        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
-
     def _item(self, record: Row) -> Row:
-        item: Row = {
-            "question": str(record["question"]), "reference": str(record["target"]),
-            "candidate": str(record["text"] or ""),
-        }  # fmt: skip
+        item = self._said(record)
         criteria = self._criteria(record)
         content = [self.name, self.template_hash, *item.values()]
         rule = None

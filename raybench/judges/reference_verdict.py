@@ -21,7 +21,7 @@ from pydantic import Field
 
 from raybench.interfaces import MetricDef
 from raybench.judges._injection import injection_flags
-from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._prompted import PromptOptions, RecordPrompted
 from raybench.judges._rules import is_exact, no_attempt, sampled
 from raybench.judges._template import nonce
 from raybench.schema import Row, digest
@@ -29,7 +29,7 @@ from raybench.schema import Row, digest
 __all__ = ["PLUGIN", "ReferenceVerdict"]
 
 
-class ReferenceVerdict(Prompted):
+class ReferenceVerdict(RecordPrompted):
     """CORRECT, INCORRECT or NOT_ATTEMPTED against a reference, by one forced letter."""
 
     class Options(PromptOptions):
@@ -49,14 +49,9 @@ class ReferenceVerdict(Prompted):
     max_tokens = 8
     example = "Question: {question}\nReference answer: {reference}\nCandidate: {candidate}\nGrade: {label}"
 
-    def items(self, records: Sequence[Row]) -> list[Row | None]:
-        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
-
     def _item(self, record: Row) -> Row:
-        question, reference = str(record["question"]), str(record["target"])
-        candidate = str(record["text"] or "")
-        item: Row = {"question": question, "reference": reference, "candidate": candidate}
-        item["flags"] = injection_flags(candidate)
+        item = self._said(record)
+        item["flags"] = injection_flags(item["candidate"])
         rule = self._rule(record["outcome"], **{name: item[name] for name in ("question", "reference", "candidate")})
         if rule is None:
             return {**item, "item": self._digest(item, None), "decided": None}

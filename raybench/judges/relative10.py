@@ -21,7 +21,7 @@ import numpy as np
 
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.judges._injection import injection_flags
-from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._prompted import PromptOptions, RecordPrompted
 from raybench.judges._reading import read_number
 from raybench.judges._rules import no_attempt
 from raybench.judges._template import nonce
@@ -38,7 +38,7 @@ def _ratio_of_means(statistics: Statistics, weights: Array) -> Array:
         return np.asarray((weights @ (statistics["points"] * judged)) / (weights @ (statistics["reference"] * judged)))
 
 
-class Relative10(Prompted):
+class Relative10(RecordPrompted):
     """Candidate and reference scored 1 to 10 side by side in both orders; their ratio is the score."""
 
     class Options(PromptOptions):
@@ -58,14 +58,8 @@ class Relative10(Prompted):
     max_tokens = 8
     needs = ("context",)
 
-    def items(self, records: Sequence[Row]) -> list[Row | None]:
-        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
-
     def _item(self, record: Row) -> Row:
-        item: Row = {
-            "question": str(record["question"]), "reference": str(record["target"]),
-            "candidate": str(record["text"] or ""),
-        }  # fmt: skip
+        item = self._said(record)
         known = record.get("context") or {}
         context = "\n".join(str(known[name]) for name in self.options.context if known.get(name))
         content = [self.name, self.template_hash, *item.values(), context]

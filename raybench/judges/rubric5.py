@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from raybench.interfaces import MetricDef
 from raybench.judges._injection import injection_flags
-from raybench.judges._prompted import Prompted, PromptOptions
+from raybench.judges._prompted import PromptOptions, RecordPrompted
 from raybench.judges._reading import read_number
 from raybench.judges._rules import no_attempt
 from raybench.judges._template import nonce
@@ -26,7 +26,7 @@ __all__ = ["PLUGIN", "Rubric5"]
 _ACCEPTABLE = 4
 
 
-class Rubric5(Prompted):
+class Rubric5(RecordPrompted):
     """A rating from 1 (wrong) to 5 (complete) against a reference, by one forced digit."""
 
     class Options(PromptOptions):
@@ -40,9 +40,6 @@ class Rubric5(Prompted):
     numbers = True
     max_tokens = 8
     example = "Question: {question}\nReference answer: {reference}\nCandidate: {candidate}\nRating: {label}"
-
-    def items(self, records: Sequence[Row]) -> list[Row | None]:
-        return [None if record["outcome"] == "failed" else self._item(record) for record in records]
 
     def _item(self, record: Row) -> Row:
         question, reference = str(record["question"]), str(record["target"])

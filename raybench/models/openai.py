@@ -27,6 +27,7 @@ from pydantic import Field, field_validator, model_validator
 from raybench.errors import ModelError
 from raybench.interfaces import Backend, Capabilities, Options
 from raybench.models import _openai_wire as wire
+from raybench.models._concurrent import Result, as_answered
 from raybench.models._openai_endpoints import Endpoint, Limits
 from raybench.models._openai_sending import Policy, Sender
 from raybench.models._openai_transport import Access
@@ -34,7 +35,6 @@ from raybench.schema import Failure, Response, Row
 
 __all__ = ["PLUGIN", "OpenAICompatible"]
 
-Result = tuple[str, Response | Failure]
 _Url = Annotated[str, Field(pattern=r"^https?://")]
 _Window = Annotated[int, Field(ge=1, le=1000)]
 
@@ -171,24 +171,13 @@ class OpenAICompatible(Backend):
         self._endpoints: list[Endpoint] = []
         self._no_logprobs = options.label_mode == "text"
 
-    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
+    def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Answer rows as their requests complete, as many open at once as the window allows.
 
         Raises:
             ModelError: the endpoint cannot be used at all.
         """
-        sender = self._sender()
-        if len(rows) == 1:
-            yield await self._answer(sender, rows[0])
-            return
-        tasks = [asyncio.create_task(self._answer(sender, row)) for row in rows]
-        try:
-            for done in asyncio.as_completed(tasks):
-                yield await done
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return as_answered(rows, lambda row: self._answer(self._sender(), row))
 
     def _sender(self) -> Sender:
         """Return this event loop's sender, made for its first user; connections stay open between rows."""

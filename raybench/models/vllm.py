@@ -14,7 +14,6 @@ replica's process; the pool starts another.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any, ClassVar
 
 from raybench.errors import ModelError, one_line
 from raybench.interfaces import Backend, Capabilities
+from raybench.models._concurrent import Result, as_answered
 from raybench.models._hf_identity import describe
 from raybench.models._hf_loading import load
 from raybench.models._hf_prompts import Prompts
@@ -32,7 +32,6 @@ from raybench.schema import Failure, Response, Row
 
 __all__ = ["PLUGIN", "Vllm"]
 
-Result = tuple[str, Response | Failure]
 #: Settings of the `hf` backend's identity that mean nothing here.
 _FOREIGN = ("adapter", "attn_implementation", "gguf_file")
 
@@ -79,27 +78,16 @@ class Vllm(Backend):
         self._label_tokens: dict[tuple[str, ...], list[int]] = {}
         self.engine = Engine(options, loaded)
 
-    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
+    def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Answer rows as they complete.
 
         Raises:
             ModelError: a label is not one token, or prompts cannot be tokenised rightly.
         """
-        if len(rows) == 1:
-            yield rows[0]["id"], await self._answer(rows[0])
-            return
+        return as_answered(rows, self._named)
 
-        async def named(row: Row) -> Result:
-            return row["id"], await self._answer(row)
-
-        tasks = [asyncio.create_task(named(row)) for row in rows]
-        try:
-            for done in asyncio.as_completed(tasks):
-                yield await done
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    async def _named(self, row: Row) -> Result:
+        return row["id"], await self._answer(row)
 
     async def _answer(self, row: Row) -> Response | Failure:
         """Answer one row; whatever is wrong with it is its own failure."""
