@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from itertools import groupby
 from typing import Any
@@ -85,9 +85,9 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
             graded = _read_cells(store, rows_read, tasks[key[:3]], generation)
             facts += [fact for cell in graded for fact in facts_of(tasks[key[:3]], cell)]
             found = _score_group(connection, graded, tasks[key[:3]], known_judges)
-            scores += [{**asdict(score), "inputs": made_of[key]} for score in found]
+            scores += [{**vars(score), "inputs": made_of[key]} for score in found]
         write_facts(store, connection, facts)
-        scores += [asdict(score) for score in _baselines(connection, scores, tasks)]
+        scores += [vars(score) for score in _baselines(connection, scores, tasks)]
     store.write("scores", [{**score, "generation": generation} for score in scores])
     return len(scores)
 
@@ -224,15 +224,9 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task, flag
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
         low, high = bounds(metric, columns, judge.possible, samples)
-        fields = {**asdict(score), "bound_low": low, "bound_high": high, "flags": (*score.flags, *flags)}
-        out.append(
-            Score(
-                **{
-                    **fields,
-                    "signature": f"{score.signature}|judge:{judge.judge}@{judge.config}|template:{judge.template}",
-                }
-            )
-        )
+        signature = f"{score.signature}|judge:{judge.judge}@{judge.config}|template:{judge.template}"
+        every = (*score.flags, *flags)
+        out.append(replace(score, bound_low=low, bound_high=high, flags=every, signature=signature))
     return out
 
 
@@ -256,7 +250,7 @@ def _variant_means(task: Task, cells: Sequence[Cell]) -> list[Score]:
             each = [_point(metric, cell, profile.name) for cell in cells]
             known = [value for value in each if value is not None]
             spread = float(np.std(known, ddof=1)) if len(known) > 1 else None
-            scores.append(Score(**{**asdict(score), "sd": spread}))
+            scores.append(replace(score, sd=spread))
     return _marked(scores)
 
 

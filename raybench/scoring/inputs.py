@@ -17,6 +17,7 @@ from raybench.parsing.boxes import find_convention
 from raybench.schema import CELL, canonical_json, digest
 from raybench.scoring.cards import cards
 from raybench.scoring.labels import draw_name
+from raybench.scoring.verdicts import judged_last
 from raybench.spec import TaskSpec, task_of
 from raybench.store import Store, new_id, stream
 
@@ -58,21 +59,26 @@ def inputs(connection: duckdb.DuckDBPyConnection, more: Sequence[str] = ()) -> d
     """Return, for each group of cells, a digest of all that its scores depend on.
 
     That is: units and prompts, samples and labels, which responses and failures
-    stand, every verdict and which judge judged what, the task's options, the
-    profiles' versions, and raybench's own; `more` is what stands outside the tables (`beside`).
+    stand, the task's options, the profiles' versions, and raybench's own; where a judge
+    judged, also how it did last, every verdict, and what stands outside the tables (`more`, see `beside`).
     """
-    judged = list(stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"))
+    judged: dict[tuple[str, ...], list[Any]] = {}
+    for cell, protocols in judged_last(connection).items():
+        group = tuple(value for name, value in zip(CELL, cell, strict=True) if name in GROUP)
+        judged.setdefault(group, []).append([list(cell), sorted([*each, *how] for each, how in protocols.items())])
     verdicts = list(
         stream(connection, "SELECT count(*) AS n, bit_xor(hash(key, status, label)) AS rows FROM all_verdicts")
     )
-    shared = [version("raybench"), judged, [str(value) for value in verdicts[0].values()], *more]
+    words = [str(value) for value in verdicts[0].values()]
     conventions = stored_conventions(connection)
     recipes = {key: _recipe(task) for key, task in stored_tasks(connection).items()}
-    return {
-        key: digest([shared, recipes.get(key[:3]), conventions.get(row["model"], ""), row["n"], str(row["rows"])], 16)
-        for row in stream(connection, _SQL)
-        if (key := tuple(row[name] for name in GROUP))
-    }
+    found = {}
+    for row in stream(connection, _SQL):
+        key = tuple(row[name] for name in GROUP)
+        asked = [words, *more, *sorted(judged[key])] if key in judged else []  # verdicts touch what was judged only
+        own = [recipes.get(key[:3]), conventions.get(row["model"], ""), row["n"], str(row["rows"])]
+        found[key] = digest([version("raybench"), own, asked], 16)
+    return found
 
 
 def stored_inputs(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], str]:

@@ -19,7 +19,7 @@ from raybench.spec import plugin_options
 from raybench.stats.paired import null_bounds
 from raybench.store import stream
 
-__all__ = ["JudgeColumns", "Judging", "bounds", "judge_columns", "judgings", "verdicts_of"]
+__all__ = ["JudgeColumns", "Judging", "bounds", "judge_columns", "judged_last", "judgings", "verdicts_of"]
 
 
 @dataclass(frozen=True)
@@ -83,17 +83,29 @@ def verdicts_of(
     return items, _stored(connection, judging, sorted({call["item"] for call in calls}))
 
 
-def judgings(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> list[Judging]:
-    """Return every judge and protocol that judged a cell, each as it judged it last, sorted by judge and protocol."""
-    key, found = [cell[name] for name in CELL], dict[tuple[str, str], tuple[str, Mapping[str, Any]]]()
+def judged_last(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, ...], dict[tuple[str, str], list[Any]]]:
+    """Return cell -> (judge, protocol) -> [configuration, protocol options], each as the cell was judged last.
+
+    A record from before protocols had options names none: its protocol is "", for all that are stored.
+    """
+    found: dict[tuple[str, ...], dict[tuple[str, str], list[Any]]] = {}
     for row in stream(connection, "SELECT judged FROM runs WHERE judged IS NOT NULL ORDER BY committed_at"):
         judged = json.loads(row["judged"])
-        if key not in judged["cells"]:
-            continue
-        asked = [judged["protocols"].get(cell["task"])] if "protocols" in judged else None
-        if asked is None:  # a record from before protocols had options
-            asked = [(name, {}) for name in _stored_protocols(connection, judged["judge"], judged["config"])]
-        found |= {(judged["judge"], each[0]): (judged["config"], each[1]) for each in asked if each is not None}
+        for cell in map(tuple, judged["cells"]):
+            asked = judged["protocols"].get(cell[CELL.index("task")]) if "protocols" in judged else ("", {})
+            if asked is not None:
+                protocol, options = asked
+                found.setdefault(cell, {})[judged["judge"], protocol] = [judged["config"], options]
+    return found
+
+
+def judgings(connection: duckdb.DuckDBPyConnection, cell: Mapping[str, str]) -> list[Judging]:
+    """Return every judge and protocol that judged a cell, each as it judged it last, sorted by judge and protocol."""
+    found: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+    asked = judged_last(connection).get(tuple(cell[name] for name in CELL), {})
+    for (judge, named), (config, options) in asked.items():
+        for name in [named] if named else _stored_protocols(connection, judge, config):
+            found[judge, name] = (config, options)
     return [
         Judging(judge, config, _protocol(judge, name, options))
         for (judge, name), (config, options) in sorted(found.items(), key=lambda each: each[0])

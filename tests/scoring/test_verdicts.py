@@ -175,6 +175,24 @@ def test_the_same_judge_under_another_name_shares_its_verdicts(store):
     assert one(store, judge="twin", metric="judge_accuracy")["value"] == 0.5
 
 
+def test_only_what_is_judged_otherwise_is_scored_again(store):
+    fill(store, questions(["yes", "no"]), {("other", "short", 0): ["yes", "no"]})
+    cells = [[cell[name] for name in CELL] for cell in store.query("SELECT * FROM units WHERE model = 'm'")]
+
+    def scored(protocol):
+        judged = {"judge": "j", "config": "jc", "cells": cells, "protocols": {"vqa": [protocol, {}]}}
+        store.write("runs", [{"run_id": "x", "status": "judging", "judged": canonical_json(judged)}])
+        score_store(store, only_stale=True)
+        newest = store.query("SELECT model, max(generation) AS at FROM raw_scores WHERE kind = 'system' GROUP BY model")
+        return {row["model"]: row["at"] for row in newest}
+
+    first = scored("reference_verdict")
+    assert scored("reference_verdict") == first, "the same judge, asked in the same way, changes nothing"
+    second = scored("rubric5")
+    assert second["m"] > first["m"], "another protocol adds scores"
+    assert second["other"] == first["other"], "nobody judged this model"
+
+
 def test_verdict_rows_say_how_they_came_about(store):
     row = store.query("SELECT * FROM verdicts")
     assert row == []
