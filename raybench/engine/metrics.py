@@ -132,7 +132,7 @@ class Usage:
 
 def _sent(notes: Any) -> int:
     """How often a request was sent, as the backend's notes say."""
-    found = json.loads(notes) if isinstance(notes, str) and notes else notes
+    found = json.loads(notes) if isinstance(notes, str) and notes not in ("", "{}") else notes
     return int(found.get("attempts") or 1) if isinstance(found, Mapping) else 1
 
 

@@ -6,7 +6,6 @@ record rows -> judge item rows (with content keys) -> verdict row
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -202,9 +201,9 @@ def request(row: Row) -> Row:
 
 def response_row(row: Row, response: Response, run: Row, turn: int = 0) -> Row:
     """Return the `responses` row of one answered turn."""
-    fields = dataclasses.asdict(response)
+    fields = dict(vars(response))
     fields["label_logprobs"] = canonical_json(response.label_logprobs) if response.label_logprobs else None
-    fields["notes"] = canonical_json(dict(response.notes))
+    fields["notes"] = canonical_json(dict(response.notes)) if response.notes else "{}"
     unit = {name: row[name] for name in ("key", *CELL, "sample", "repeat")}
     return {**unit, "turn": turn, "messages": row["messages"], **fields, **run}
 
@@ -222,7 +221,7 @@ def verdict_row(row: Row, protocol: JudgeProtocol, response: Response, run: Row)
 def attempt_row(row: Row, failure: Failure) -> Row:
     """Return the `attempts` row of a call that failed."""
     given = {name: row.get(name) for name in ("key", *CELL, "sample", "repeat", "judge", "protocol")}
-    return {**given, **dataclasses.asdict(failure)}
+    return {**given, **vars(failure)}
 
 
 def second_attempt(row: Row, protocol: JudgeProtocol, response: Response, status: str) -> Row | None:
@@ -297,7 +296,7 @@ _VERDICT_COLUMNS = (
 
 
 def _verdict_fields(row: Row, verdict: Verdict, decided_by: str) -> Row:
-    fields = dataclasses.asdict(verdict)
+    fields = dict(vars(verdict))
     fields["label_probs"] = canonical_json(verdict.label_probs) if verdict.label_probs else None
     sent = {name: row.get(name) for name in ("labels", "sampling", "fanout")}
     return {**{name: row.get(name) for name in _VERDICT_COLUMNS}, **fields, **sent, "decided_by": decided_by}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["ANSWER", "DEFERRALS", "FINDING", "OFFER", "RULES", "TURN", "RefusalType"]
+__all__ = ["ANSWER", "ANY_RULE", "DEFERRALS", "FINDING", "OFFER", "RULES", "TURN", "RefusalType"]
 
 RefusalType = Literal["policy", "inability", "no_image", "deferral", "empty", "degenerate"]
 
@@ -251,6 +251,8 @@ _CHINESE: tuple[tuple[RefusalType, str, str], ...] = (
 )
 
 RULES = tuple((kind, rule, re.compile(pattern)) for kind, rule, pattern in (*_ENGLISH, *_CHINESE))
+#: Matches where any of RULES does: most answers are told to be none of them in one try.
+ANY_RULE = re.compile("|".join(pattern for _, _, pattern in (*_ENGLISH, *_CHINESE)))
 
 _SOMEONE = r"(?:doctor|physician|radiologist|clinician|professional|specialist|expert|provider)s?\b"
 _AN_EXPERT = rf"(?:an? |your |the )?(?:[\w-]+ ){{0,4}}{_SOMEONE}"

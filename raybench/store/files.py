@@ -40,7 +40,7 @@ def _unwell() -> tuple[type[BaseException], ...]:
 
 def now() -> str:
     """Return the UTC time as sortable ISO text with microseconds."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:

@@ -10,6 +10,7 @@ next run seals it.
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import threading
@@ -19,7 +20,9 @@ from contextlib import suppress
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
+from pydantic_core import to_json
 
 from raybench.schema import TABLES, Row
 from raybench.store.files import Files, new_id, now
@@ -35,8 +38,21 @@ def write_part(files: Files, table: str, rows: list[Row], name: str) -> None:
     """Commit rows as the Parquet part `TABLE/<name>.parquet`; the part appears whole."""
     columns = TABLES[table]
     data = pa.Table.from_pylist([{key: row.get(key) for key in columns.names} for row in rows], schema=columns)
+    _write_table(files, table, data, name)
+
+
+def _write_table(files: Files, table: str, data: pa.Table, name: str) -> None:
     with files.staged(f"{table}/{name}.parquet") as path:
         pq.write_table(data, path, compression="zstd")
+
+
+def _parsed(lines: bytes, columns: pa.Schema) -> pa.Table:
+    """Return JSON lines as a table, half as dear as by way of dicts; one block, since no row may straddle two."""
+    return pa_json.read_json(
+        io.BytesIO(lines),
+        read_options=pa_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+        parse_options=pa_json.ParseOptions(explicit_schema=columns, unexpected_field_behavior="ignore"),
+    )
 
 
 class Writer:
@@ -48,8 +64,8 @@ class Writer:
 
     def __init__(self, files: Files, table: str, stamp: Mapping[str, Any] | None = None) -> None:
         self._files, self._table, self._stamp = files, table, dict(stamp or {})
-        self._rows: list[Row] = []
-        self._open: IO[str] | None = None
+        self._lines: list[bytes] = []
+        self._open: IO[bytes] | None = None
         self._name = ""
         self._since = 0.0
         self._lock = threading.Lock()
@@ -64,15 +80,15 @@ class Writer:
     def extend(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make rows durable together: they reach the disk in one write."""
         stamp = {**self._stamp, "committed_at": now()}
-        full = [{key: _storable(value) for key, value in {**row, **stamp}.items()} for row in rows]
+        lines = [_line({**row, **stamp}) for row in rows]
         with self._lock:
-            if not self._rows:
+            if not self._lines:
                 self._begin()
-            self._rows += full
+            self._lines += lines
             if self._open is not None:
-                self._open.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in full))
+                self._open.write(b"".join(lines))
                 self._open.flush()
-            if len(self._rows) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
+            if len(self._lines) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
                 self._seal()
 
     def flush(self) -> None:
@@ -94,30 +110,35 @@ class Writer:
             os.makedirs(folder, exist_ok=True)
             # Locked before it has its name: nobody can take it for an orphan in between.
             hidden = f"{folder}/.{self._name}.tmp"
-            self._open = open(hidden, "w", encoding="utf-8")  # noqa: SIM115
+            self._open = open(hidden, "wb")  # noqa: SIM115
             fcntl.flock(self._open, fcntl.LOCK_EX)
             os.rename(hidden, f"{folder}/{self._name}{OPEN_SUFFIX}")
 
     def _seal(self) -> None:
-        if not self._rows:
+        if not self._lines:
             return
-        write_part(self._files, self._table, self._rows, self._name)
+        _write_table(self._files, self._table, _parsed(b"".join(self._lines), TABLES[self._table]), self._name)
         if self._open is not None:
             self._files.delete(f"{self._table}/{self._name}{OPEN_SUFFIX}")
             self._open.close()
-        self._rows, self._open = [], None
+        self._lines, self._open = [], None
 
     def _seal_on_time(self) -> None:
         while not self._closed.wait(1.0):
             # A failed upload is tried again a second later, and raised by the next append or flush that meets it.
             with self._lock, suppress(OSError):
-                if self._rows and time.monotonic() - self._since >= SEAL_SECONDS:
+                if self._lines and time.monotonic() - self._since >= SEAL_SECONDS:
                     self._seal()
 
 
-def _storable(value: Any) -> Any:
-    """Return text with half surrogate pairs (a server's broken JSON escapes) replaced: no file can hold them."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and not value.isascii() else value
+def _line(row: Row) -> bytes:
+    """Return a row as one line of JSON; half surrogate pairs (a server's broken escapes) no file can hold: "?"."""
+    try:
+        return to_json(row, inf_nan_mode="constants") + b"\n"
+    except ValueError:
+        whole = {key: value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+                 for key, value in row.items()}  # fmt: skip
+        return to_json(whole, inf_nan_mode="constants") + b"\n"
 
 
 def open_rows(files: Files, table: str, name: str) -> list[Row]:

@@ -217,3 +217,16 @@ def test_create_only_has_one_winner(root, tmp_path):
     files.delete("t/snapshot-1.json")
     files.delete("t/snapshot-1.json")
     assert not files.exists("t/snapshot-1.json")
+
+
+def test_odd_values_are_the_same_in_an_open_file_and_in_a_part(store):
+    """JSON has no NaN and no infinity, and a part is parsed from its lines."""
+    odd = {"text": 'NUL \0, "quotes", \u2028 and a\nline', "mean_logprob": float("-inf"), "seconds": float("nan")}
+    appender = store.writer("responses")
+    appender.append({**row(0), **odd, "no column": 1})
+    columns = "SELECT text, mean_logprob, isnan(seconds) AS nan, tokens_in FROM raw_responses"
+    (before,) = store.query(columns, (), ("responses",))
+    appender.close()
+    (after,) = store.query(columns, (), ("responses",))
+    assert len(sealed(store)) == 1
+    assert before == after == {"text": odd["text"], "mean_logprob": float("-inf"), "nan": True, "tokens_in": None}
