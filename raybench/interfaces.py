@@ -393,6 +393,10 @@ class JudgeProtocol(ABC):
         """Return the extreme statistics that a null record could have had; () takes it for a miss, and for a hit."""
         return ()
 
+    def extremes(self, item: Row, found: Mapping[str, Row]) -> Sequence[Mapping[str, float]]:  # noqa: ARG002
+        """Return what `possible` says, of one null record: as many rows, made of its own item and its verdicts."""
+        return self.possible()
+
 
 def judge_calls(item: Row) -> list[Row]:
     """Return what is to be judged of an item: its parts or itself, and what checks the rule that decided it."""

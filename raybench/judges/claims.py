@@ -94,7 +94,11 @@ class Claims(RecordPrompted):
         if rule is not None:
             decided = Verdict("ok", "NOT_STATED", 0.0, rationale=f"rule: {rule}")
             return {**item, "item": digest([*content, rule]), "decided": decided}
-        parts = [
+        return {**item, "item": digest(content), "decided": None, "parts": self._parts(item)}
+
+    def _parts(self, item: Row) -> list[Row]:
+        """Return the sentences of both texts as items of their own."""
+        return [
             {
                 **item, "item": digest([self.name, self.template_hash, claim, item[other]]), "decided": None,
                 "aspect": {"from": own, "claim": claim},
@@ -102,7 +106,6 @@ class Claims(RecordPrompted):
             for own, other in (("reference", "candidate"), ("candidate", "reference"))
             for claim in sentences(item[own])[: self.options.max_sentences]
         ]  # fmt: skip
-        return {**item, "item": digest(content), "decided": None, "parts": parts}
 
     def messages(self, item: Row) -> list[Row]:
         own = item["aspect"]["from"]
@@ -135,16 +138,29 @@ class Claims(RecordPrompted):
             statistics = super().aggregate(item, found)
             missed = sentences(item["reference"])[: self.options.max_sentences]
             return _counted({"reference": ["NOT_STATED"] * len(missed)}) if statistics.get("judged") else statistics
-        labels: dict[str, list[str]] = {}
-        for part in item["parts"]:
-            verdict = found.get(part["item"])
-            if verdict is None or verdict["status"] != "ok" or verdict["label"] is None:
-                return self.statistics({"status": "engine_error", "label": None})
-            labels.setdefault(part["aspect"]["from"], []).append(verdict["label"])
-        return _counted(labels)
+        labels = _labels(item["parts"], found)
+        return self.statistics({"status": "engine_error", "label": None}) if labels is None else _counted(labels)
 
     def possible(self) -> Sequence[Mapping[str, float]]:
+        """Return the best and the worst of one sentence each; see `extremes`."""
         return [_counted({"reference": [label], "candidate": [label]}) for label in ("STATED", "NOT_STATED")]
+
+    def extremes(self, item: Row, found: Mapping[str, Row]) -> Sequence[Mapping[str, float]]:
+        """Return a record's best and worst: what was judged stands, every other sentence is stated, or none is."""
+        parts = self._parts(item) if item.get("parts") is None else item["parts"]
+        return [_counted(_labels(parts, found, label) or {}) for label in ("STATED", "NOT_STATED")]
+
+
+def _labels(parts: Sequence[Row], found: Mapping[str, Row], unread: str | None = None) -> dict[str, list[str]] | None:
+    """Return the labels of both texts' sentences; one without a verdict gets `unread`, or leaves nothing (None)."""
+    labels: dict[str, list[str]] = {}
+    for part in parts:
+        verdict = found.get(part["item"])
+        said = verdict["label"] if verdict is not None and verdict["status"] == "ok" else None
+        if said is None and unread is None:
+            return None
+        labels.setdefault(part["aspect"]["from"], []).append(said or str(unread))
+    return labels
 
 
 def _counted(labels: Mapping[str, Sequence[str]]) -> Mapping[str, float]:

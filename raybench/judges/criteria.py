@@ -132,15 +132,32 @@ class Criteria(RecordPrompted):
             statistics = super().aggregate(item, found)
             met = [False] * len(item["criteria"])
             return _added(item["criteria"], met) if statistics.get("judged") else statistics
-        verdicts = [found.get(part["item"]) for part in item["parts"]]
-        if any(each is None or each["status"] != "ok" or each["label"] is None for each in verdicts):
+        met = _met(item, found)
+        if None in met:
             return self.statistics({"status": "engine_error", "label": None})
-        return _added(item["criteria"], [each is not None and each["label"] == "MET" for each in verdicts])
+        return _added(item["criteria"], [bool(each) for each in met])
 
     def possible(self) -> Sequence[Mapping[str, float]]:
-        """Nothing earned, or everything: the bounds leave out that faults could have cost more than nothing."""
-        nothing = {"judged": 1.0, "earned": 0.0, "good": 1.0, "good_met": 0.0, "faults": 1.0, "fault_met": 1.0}
-        return [nothing, {**nothing, "earned": 1.0, "good_met": 1.0, "fault_met": 0.0}]
+        """Return the worst and the best that a rubric of one good point and one fault allows; see `extremes`."""
+        rubric = [{"points": 1.0}, {"points": -1.0}]
+        return [_added(rubric, [False, True]), _added(rubric, [True, False])]
+
+    def extremes(self, item: Row, found: Mapping[str, Row]) -> Sequence[Mapping[str, float]]:
+        """Return a record's worst and best: what was judged stands, the rest is all faults, or all points."""
+        criteria, met = item["criteria"], _met(item, found)
+        worst = [each["points"] < 0 if known is None else known for each, known in zip(criteria, met, strict=True)]
+        best = [each["points"] > 0 if known is None else known for each, known in zip(criteria, met, strict=True)]
+        return [_added(criteria, worst), _added(criteria, best)]
+
+
+def _met(item: Row, found: Mapping[str, Row]) -> list[bool | None]:
+    """Return whether each criterion of an item is met; None without a verdict."""
+    if item.get("parts") is None:
+        return [None] * len(item["criteria"])
+    verdicts = [found.get(part["item"]) or {"status": "engine_error", "label": None} for part in item["parts"]]
+    return [
+        each["label"] == "MET" if each["status"] == "ok" and each["label"] is not None else None for each in verdicts
+    ]
 
 
 def _added(criteria: Sequence[Row], met: Sequence[bool]) -> Mapping[str, float]:

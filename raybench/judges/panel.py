@@ -4,7 +4,9 @@
       - {name: panel, backend: no_model, protocol: panel, protocol_options: {judges: [a, b, c]}}
 
 `majority` takes the label that more than half of *all* members gave: a member
-without a verdict counts against every majority, and a tie has no verdict.
+without a verdict counts against every majority. Members at odds, without a majority
+or with a mean of one half, make UNDECIDED, which is no verdict on the answer: the
+record is null and widens the bounds, as where a member's word is missing.
 `mean` averages the members' scores where all have one. Members' errors go
 together: `panel_effective_judges` says how many independent judges this panel is
 worth by Kish's design effect, k/(1 + (k - 1) r) with r the mean correlation of
@@ -31,7 +33,12 @@ from raybench.judges._verdicts import VERDICT_METRICS, possible_verdicts, verdic
 from raybench.schema import Response, Row, Verdict, digest
 from raybench.stats.panel import effective_judges
 
-__all__ = ["PLUGIN", "Panel"]
+__all__ = ["PLUGIN", "UNDECIDED", "Panel"]
+
+#: The label of members that are at odds: an outcome that is named, not a verdict on the answer.
+UNDECIDED = "UNDECIDED"
+#: Raised when the same words would be pooled otherwise.
+_VERSION = "2"
 
 
 def _effective(statistics: Statistics, weights: Array) -> Array:
@@ -68,7 +75,7 @@ class Panel(JudgeProtocol):
 
     @property
     def template_hash(self) -> str:
-        return digest([self.name, sorted(self.options.judges), self.options.pool, self.options.of], 16)
+        return digest([self.name, _VERSION, sorted(self.options.judges), self.options.pool, self.options.of], 16)
 
     def items(self, records: Sequence[Row]) -> list[Row | None]:
         if not self.options.judges and any("verdicts" in record for record in records):
@@ -83,10 +90,11 @@ class Panel(JudgeProtocol):
         return {
             "item": digest([self.name, self.template_hash, question, str(record["target"]), candidate, words, rule]),
             "question": question, "reference": str(record["target"]), "candidate": candidate,
-            "flags": injection_flags(candidate), "words": words, "decided": self._pooled(words, rule),
+            "flags": injection_flags(candidate), "words": words,
+            "decided": self._pooled(words, rule, _unread_state(said, words)),
         }  # fmt: skip
 
-    def _pooled(self, words: Mapping[str, Sequence[Any] | None], rule: str | None) -> Verdict:
+    def _pooled(self, words: Mapping[str, Sequence[Any] | None], rule: str | None, unread: Any) -> Verdict:
         if rule is not None:
             return Verdict("ok", "NOT_ATTEMPTED", 0.0, rationale=f"rule: {rule}")
         given = [word for word in words.values() if word is not None]
@@ -96,13 +104,17 @@ class Panel(JudgeProtocol):
         shown += f", {absent} without a verdict" if absent else ""
         if self.options.pool == "mean":
             if absent or not given:
-                return Verdict("engine_error", rationale=f"panel: {shown or 'no verdicts'}")
+                return Verdict(unread, rationale=f"panel: {shown or 'no verdicts'}")
             mean = float(np.mean([score for _, score in given]))
+            if mean == 0.5:
+                return Verdict("ok", UNDECIDED, rationale=f"panel: a mean of one half: {shown}")
             label = "CORRECT" if mean > 0.5 else "INCORRECT"
             return Verdict("ok", label, mean, rationale=f"panel: {shown}")
         label, count = counts.most_common(1)[0] if counts else ("", 0)
         if 2 * count <= len(words):
-            return Verdict("engine_error", rationale=f"panel: no majority: {shown or 'no verdicts'}")
+            if not absent and given:
+                return Verdict("ok", UNDECIDED, rationale=f"panel: no majority: {shown}")
+            return Verdict(unread, rationale=f"panel: no majority: {shown or 'no verdicts'}")
         return Verdict("ok", label, float(label == "CORRECT"), rationale=f"panel: {shown}")
 
     def messages(self, item: Row) -> list[Row]:
@@ -121,7 +133,8 @@ class Panel(JudgeProtocol):
         )
 
     def statistics(self, verdict: Row) -> Mapping[str, float]:
-        return {**verdict_statistics(verdict), "score": float(verdict.get("score") or 0.0)}
+        said = {**verdict, "label": None} if verdict["label"] == UNDECIDED else verdict
+        return {**verdict_statistics(said), "score": float(verdict.get("score") or 0.0)}
 
     def aggregate(self, item: Row, found: Mapping[str, Row]) -> Mapping[str, float]:
         """Add the members' own scores, where every member has one."""
@@ -136,6 +149,12 @@ class Panel(JudgeProtocol):
 
     def possible(self) -> Sequence[Mapping[str, float]]:
         return [{**row, "score": row["correct"]} for row in possible_verdicts()]
+
+
+def _unread_state(said: Mapping[str, Mapping[str, Any]], words: Mapping[str, Sequence[Any] | None]) -> Any:
+    """Return the state of the first member without a verdict; one that never judged the answer is an engine's error."""
+    states = [said[name]["status"] if name in said else "engine_error" for name, word in words.items() if word is None]
+    return next((state for state in states if state != "ok"), "engine_error")
 
 
 def _word(verdict: Mapping[str, Any] | None) -> list[Any] | None:

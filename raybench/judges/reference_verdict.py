@@ -118,5 +118,8 @@ class ReferenceVerdict(RecordPrompted):
         rows = [self.statistics({"status": "ok", "label": label}) for label in self.labels.values()]
         return [{**row, "unflagged": 1.0} for row in rows]
 
+    def extremes(self, item: Row, found: Mapping[str, Row]) -> Sequence[Mapping[str, float]]:
+        return [{**row, "unflagged": float(not item.get("flags"))} for row in self.possible()]
+
 
 PLUGIN = ReferenceVerdict

@@ -118,18 +118,48 @@ class Relative10(RecordPrompted):
         """Average both orders; one number missing of the four leaves the record without a score."""
         if item.get("parts") is None:
             return super().aggregate(item, found)
-        points: dict[str, list[float]] = {"reference": [], "candidate": []}
-        for part in item["parts"]:
-            verdict = found.get(part["item"])
-            if verdict is None or verdict["status"] != "ok" or verdict["label"] is None:
-                return self.statistics({"status": "engine_error", "label": None})
-            points[part["aspect"]["scored"]].append(float(verdict["label"]))
-        gap = abs(points["candidate"][0] - points["candidate"][1])
-        counted = _counted(float(np.mean(points["candidate"])), float(np.mean(points["reference"])))
-        return {**counted, "twice": 1.0, "gap": gap}  # a rule's score has no second order
+        candidate, reference = (_points(item["parts"], found, scored) for scored in ("candidate", "reference"))
+        if None in candidate or None in reference:
+            return self.statistics({"status": "engine_error", "label": None})
+        return _twice([each or 0.0 for each in candidate], [each or 0.0 for each in reference])
 
     def possible(self) -> Sequence[Mapping[str, float]]:
-        return [_counted(float(_LOW), float(_HIGH)), _counted(float(_HIGH), float(_LOW))]
+        """Return the worst and the best, each with both orders agreed and as far apart as can be; see `extremes`."""
+        return _extremes([None, None], [None, None])
+
+    def extremes(self, item: Row, found: Mapping[str, Row]) -> Sequence[Mapping[str, float]]:
+        """Return what a record could have had where the numbers that are there stand."""
+        if item.get("parts") is None:
+            return self.possible()
+        return _extremes(*(_points(item["parts"], found, scored) for scored in ("candidate", "reference")))
+
+
+def _points(parts: Sequence[Row], found: Mapping[str, Row], scored: str) -> list[float | None]:
+    """Return the numbers of one answer in both orders; None without a verdict."""
+    verdicts = [found.get(part["item"]) for part in parts if part["aspect"]["scored"] == scored]
+    said = [each["label"] if each is not None and each["status"] == "ok" else None for each in verdicts]
+    return [None if label is None else float(label) for label in said]
+
+
+def _extremes(candidate: Sequence[float | None], reference: Sequence[float | None]) -> list[Mapping[str, float]]:
+    known = [each for each in candidate if each is not None]
+    gaps = [abs(known[0] - known[-1])] * 2 if len(known) == len(candidate) else [
+        0.0, float(max(max(each - _LOW, _HIGH - each) for each in known or [float(_LOW)]))
+    ]  # fmt: skip
+    out = []
+    for least, most in ((_LOW, _HIGH), (_HIGH, _LOW)):
+        filled = _twice(
+            [least if each is None else each for each in candidate],
+            [most if each is None else each for each in reference],
+        )
+        out += [{**filled, "gap": gap} for gap in gaps]
+    return out
+
+
+def _twice(candidate: Sequence[float], reference: Sequence[float]) -> Mapping[str, float]:
+    """Return a record's statistics from both answers' numbers in both orders; a rule's score has no second order."""
+    counted = _counted(float(np.mean(candidate)), float(np.mean(reference)))
+    return {**counted, "twice": 1.0, "gap": abs(candidate[0] - candidate[1])}
 
 
 def _counted(points: float, reference: float) -> Mapping[str, float]:

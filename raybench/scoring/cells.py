@@ -216,6 +216,7 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task, flag
     """Scores of one judge over one view, with the bounds that its null verdicts leave open."""
     scored = view.scored()
     columns = {name: values[scored] for name, values in judge.columns.items()}
+    possible = [{name: values[scored] for name, values in row.items()} for row in judge.possible]
     nulls = int(columns["null"].sum())
     keys = {"judge": judge.judge, "protocol": judge.protocol, "profile": "judge", "null_verdicts": nulls}
     scores = _metric_scores(judge.metrics, columns, view, {**common, **keys}, task)
@@ -223,7 +224,7 @@ def _judge_scores(judge: JudgeColumns, view: View, common: Row, task: Task, flag
     out = []
     for score in scores:
         metric = next(metric for metric in judge.metrics if metric.name == score.metric)
-        low, high = bounds(metric, columns, judge.possible, samples)
+        low, high = bounds(metric, columns, possible, samples)
         signature = f"{score.signature}|judge:{judge.judge}@{judge.config}|template:{judge.template}"
         every = (*score.flags, *flags)
         out.append(replace(score, bound_low=low, bound_high=high, flags=every, signature=signature))

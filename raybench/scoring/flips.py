@@ -76,7 +76,8 @@ SELECT count(*) AS rows, count(*) FILTER (decided_by = 'rule') AS by_rule,
     count(*) FILTER (len(coalesce(injection_flags, [])) > 0) AS flagged FROM all_verdicts WHERE judge = ?
 """
 _STATES_SQL = """
-SELECT status, count(*) AS n FROM all_verdicts WHERE judge = ? AND decided_by <> 'rule' GROUP BY status
+SELECT CASE WHEN decided_by = 'panel' AND label = 'UNDECIDED' THEN 'undecided' ELSE status END AS status, count(*) AS n
+FROM all_verdicts WHERE judge = ? AND decided_by <> 'rule' GROUP BY ALL
 UNION ALL
 SELECT 'engine_error', count(DISTINCT key) FROM attempts a WHERE judge = ?
     AND key NOT IN (SELECT key FROM all_verdicts) HAVING count(*) > 0
@@ -94,9 +95,9 @@ JOIN (SELECT * FROM sides WHERE judge = ? AND template = ?) b
 USING (question, reference, candidate, other, aspect) GROUP BY ALL
 """
 _OTHERS_SQL = """
-SELECT DISTINCT o.judge, o.template FROM all_verdicts o JOIN all_verdicts own USING (judge_config, protocol)
-WHERE own.judge = ? AND own.template = ? AND protocol = ? AND o.template <> own.template
-    AND o.decided_by <> 'rule' ORDER BY ALL
+WITH own AS (SELECT DISTINCT judge_config FROM all_verdicts WHERE judge = ? AND template = ? AND protocol = ?)
+SELECT DISTINCT judge, template FROM all_verdicts SEMI JOIN own USING (judge_config)
+WHERE protocol = ? AND template <> ? AND decided_by <> 'rule' ORDER BY ALL
 """
 
 
@@ -130,7 +131,7 @@ def flips_between(store: Store, first: tuple[str, str], second: tuple[str, str],
 
 def template_flips(store: Store, judge: str, template: str, protocol: str) -> list[Flips]:
     """Return a judge's flips against every other template that the same model was asked with in this folder."""
-    others = store.query(_OTHERS_SQL, [judge, template, protocol], ("verdicts",))
+    others = store.query(_OTHERS_SQL, [judge, template, protocol, protocol, template], ("verdicts",))
     own = (judge, template)
     return [flips_between(store, (row["judge"], row["template"]), own, protocol) for row in others]
 

@@ -39,7 +39,7 @@ class JudgeColumns:
         columns: statistics column -> (n,) numbers; `null` is 1 where a record
             that should have a verdict has none that can be read.
         template: hash of the prompt it was asked with.
-        possible: the extreme statistics that a null record could have had.
+        possible: extreme statistics as columns too: what each null record could have had.
     """
 
     judge: str
@@ -48,7 +48,7 @@ class JudgeColumns:
     template: str
     metrics: tuple[MetricDef, ...]
     columns: Mapping[str, Array]
-    possible: Sequence[Mapping[str, float]] = field(default=())
+    possible: Sequence[Mapping[str, Array]] = field(default=())
 
 
 def judge_columns(
@@ -64,10 +64,11 @@ def judge_columns(
         protocol = judging.protocol
         items, found = verdicts_of(connection, judging, cell, records)
         rows = [{} if item is None else dict(protocol.aggregate(item, found)) for item in items]
+        columns = _columns(rows, protocol.metrics())
         out.append(
             JudgeColumns(
                 judging.judge, judging.config, protocol.name, protocol.template_hash, protocol.metrics(),
-                _columns(rows, protocol.metrics()), protocol.possible(),
+                columns, _extremes(protocol, items, found, columns["null"]),
             )
         )  # fmt: skip
     return out
@@ -144,8 +145,23 @@ def _columns(rows: Sequence[Mapping[str, float]], metrics: Sequence[MetricDef]) 
     return {name: np.asarray([row.get(name, 0.0) for row in rows], dtype=float) for name in names}
 
 
+def _extremes(
+    protocol: JudgeProtocol, items: Sequence[Row | None], found: Mapping[str, Row], null: Array
+) -> list[dict[str, Array]]:
+    """Return each extreme of `protocol.extremes` as columns; rows that are not null hold nothing that is read."""
+    own = {i: protocol.extremes(item, found) for i, item in enumerate(items) if item is not None and null[i]}
+    out = []
+    for number in range(len(protocol.possible())):
+        columns: dict[str, Array] = {}
+        for i, rows in own.items():
+            for name, value in rows[number].items():
+                columns.setdefault(name, np.zeros(len(items)))[i] = value
+        out.append(columns)
+    return out
+
+
 def bounds(
-    metric: MetricDef, columns: Statistics, possible: Sequence[Mapping[str, float]], samples: Samples
+    metric: MetricDef, columns: Statistics, possible: Sequence[Mapping[str, float | Array]], samples: Samples
 ) -> tuple[float | None, float | None]:
     """Return the least and the greatest value that a metric could have, whatever the null verdicts would have been.
 

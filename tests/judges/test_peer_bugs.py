@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -95,6 +96,19 @@ def test_3f_precision_and_recall_are_not_swapped():
     columns = {name: np.asarray([value]) for name, value in row.items()}
     f1 = next(m for m in protocol.metrics() if m.name == "claims_f1")
     assert float(f1.values(columns, np.ones((1, 1)))[0]) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("plugin", [ReferenceVerdict, Rubric5, Criteria, Relative10, Claims])
+def test_3g_a_judge_never_runs_hot(plugin):
+    """MedEvalKit's HealthBench judge samples at temperature 0.6: every sampling field is set here, none by default."""
+    from raybench.engine.stages import judge_rows
+
+    rubric = {"context": {"criteria": json.dumps([{"criterion": "Names it", "points": 1}])}}
+    base = record("a mass", task="t", dataset="d", split="s", sample="1", model="m", **rubric)
+    rows = list(judge_rows([base], plugin(), {"name": "j", "config": "c", "identity": {}}))
+    assert {row["sampling"] for row in rows} == {
+        json.dumps({"max_tokens": 8, "seed": 0, "stop": [], "temperature": 0.0, "top_p": 1.0}, separators=(",", ":"))
+    }
 
 
 @pytest.mark.parametrize("protocol", [ReferenceVerdict(), Rubric5(), Criteria(), Relative10(), Claims(), Pairwise()])

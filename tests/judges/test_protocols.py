@@ -214,8 +214,8 @@ def test_the_rule_knows_three_words():
 @pytest.mark.parametrize(
     ("labels", "pooled"),
     [
-        ("AAB", "CORRECT"), ("ABB", "INCORRECT"), ("ABC", None), ("AB", None), ("AA-", "CORRECT"), ("A--", None),
-        ("CCA", "NOT_ATTEMPTED"),
+        ("AAB", "CORRECT"), ("ABB", "INCORRECT"), ("ABC", "UNDECIDED"), ("AB", "UNDECIDED"), ("AABC", "UNDECIDED"),
+        ("AA-", "CORRECT"), ("A--", None), ("AB-", None), ("CCA", "NOT_ATTEMPTED"),
     ],
 )  # fmt: skip
 def test_a_majority_is_of_all_members(labels, pooled):
