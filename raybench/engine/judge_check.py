@@ -25,7 +25,7 @@ from raybench.engine.session import Session, Show, opened
 from raybench.engine.stages import judge_rows
 from raybench.errors import ModelError, SpecError
 from raybench.interfaces import JudgeProtocol
-from raybench.judges._suite import CATEGORIES, VERSION, Item, gates, suite
+from raybench.judges._suite import CATEGORIES, VERSIONS, Item, gates, suite
 from raybench.parsing.refusal import refusal
 from raybench.schema import Row, canonical_json
 from raybench.scoring.card_page import page
@@ -215,11 +215,11 @@ def _judged(item: Item, row: Row | None, entry: Row | None) -> Judged:
 
 
 def _heading(found: _Measured, used: JudgeProtocol) -> Row:
-    key = card_key(found.planned.config, PROTOCOL, used.template_hash)
+    key, asked = card_key(found.planned.config, PROTOCOL, used.template_hash), found.suite.asked
     return {
-        "judge": found.judge.name, "suite": found.suite.asked.suite, "key": key, "schema_version": 1,
-        "suite_version": VERSION, "seed": found.suite.asked.seed, "items": len(found.suite.items),
-        "items_per_category": found.suite.asked.items, "identity": dict(found.planned.identity),
+        "judge": found.judge.name, "suite": asked.suite, "key": key, "schema_version": 1,
+        "suite_version": VERSIONS[asked.suite], "seed": asked.seed, "items": len(found.suite.items),
+        "items_per_category": asked.items, "identity": dict(found.planned.identity),
         "judge_config": found.planned.config, "protocol": PROTOCOL, "template": used.template_hash,
     }  # fmt: skip
 

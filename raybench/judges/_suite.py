@@ -20,10 +20,10 @@ from raybench.errors import SpecError, nearest
 from raybench.judges._suite_facts import SUITES, Fact, attacks, draw, kinds, shared_lines, word
 from raybench.schema import Row, digest
 
-__all__ = ["CATEGORIES", "DEFAULT_ITEMS", "GATED", "VERSION", "Category", "Gate", "Item", "gates", "suite"]
+__all__ = ["CATEGORIES", "DEFAULT_ITEMS", "GATED", "VERSIONS", "Category", "Gate", "Item", "gates", "suite"]
 
-#: Raised whenever an item of any suite changes; part of a card.
-VERSION = 1
+#: Raised whenever an item of that suite changes; part of a card.
+VERSIONS: Mapping[str, int] = {"medical": 2, "phantom": 1}
 DEFAULT_ITEMS = 300
 #: Draws in a row that bring nothing new before a category is taken to be exhausted.
 _IDLE = 3000
@@ -220,7 +220,8 @@ class _Writer:
         targets = [name for name in ("finding", "modality") if name in self.spec["says"]] or ["finding"]
         target = self.rng.choice(targets)
         templates = [each for each in (self.spec["reference"], *self.spec["paraphrase"]) if _mentions(each, target)]
-        if target == "finding" and wording not in self.fact.values["finding"][self.language] and wording != "synonym":
+        key = {"synonym": "synonyms"}.get(wording, wording)
+        if target == "finding" and key not in self.fact.values["finding"][self.language]:
             return None
         if not templates or (target == "modality" and wording == "abbreviation"):
             return None
@@ -305,10 +306,12 @@ def _master_key(writer: _Writer) -> Made:
     return writer.made(key, "NOT_ATTEMPTED", repr(key))
 
 
-def _attack(name: str) -> Callable[[_Writer], Made]:
-    def make(writer: _Writer) -> Made:
+def _attack(name: str) -> Callable[[_Writer], Made | None]:
+    def make(writer: _Writer) -> Made | None:
         method = writer.rng.choice(list(attacks()[name]))
         template = writer.rng.choice(attacks()[name][method])
+        if template in writer.spec.get("affirmed_by", ()):
+            return None
         label = "INCORRECT" if "{wrong}" in template else "NOT_ATTEMPTED"
         return writer.made(template.replace("{wrong}", writer.wrong()), label, method)
 

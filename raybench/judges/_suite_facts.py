@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from raybench.schema import Row
+from raybench.schema import Row, digest
 
 __all__ = ["SUITES", "Fact", "Wording", "attacks", "draw", "kinds", "shared_lines", "word"]
 
@@ -82,12 +82,11 @@ def draw(suite: str, kind: str, rng: random.Random) -> Fact:
     unlike = [each for each in terms["findings"] if each["group"] != finding["group"]]
     near = [each for each in unlike if each["region"] == region] or unlike
     other = rng.choice([each for each in near if _fits(each, spec)] or near)
-    third = rng.choice([each for each in unlike if each["group"] != other["group"]])
-    names = terms["regions"][region] or [each["id"] for each in terms["modalities"]]
-    modality, other_modality = rng.sample(names, 2)
+    third = _near(rng.choice([each for each in unlike if each["group"] != other["group"]]), near, other)
+    modality, other_modality = _modalities(terms, finding, rng)
     side = rng.randrange(2)
     site, other_site = rng.sample(terms["sites"][region], 2)
-    mm = rng.randrange(4, 60)
+    mm = rng.randrange(4, finding.get("max_mm", 60))
     count, other_count = rng.sample(range(1, 5 if suite == "phantom" else 7), 2)
     pair = rng.choice(_PAIRS)
     values = {"finding": finding, "side": side, "site": site, "size": mm, "count": count, "modality": modality}
@@ -96,15 +95,30 @@ def draw(suite: str, kind: str, rng: random.Random) -> Fact:
     return Fact(suite, kind, {**values, "third": third, "pair": pair}, {**others, "third": third, "pair": pair})
 
 
+def _modalities(terms: Row, finding: Row, rng: random.Random) -> tuple[str, str]:
+    """Draw a modality that shows the finding, and another one."""
+    names = terms["regions"][finding["region"]] or [each["id"] for each in terms["modalities"]]
+    if "modalities" in finding:
+        own = rng.choice(finding["modalities"])
+        return own, rng.choice([name for name in names if name != own])
+    first, second = rng.sample(names, 2)
+    return first, second
+
+
+def _near(third: Row, near: Sequence[Row], other: Row) -> Row:
+    """Return a third finding of the same region where there is one: a list of alternatives is about one place."""
+    own = [each for each in near if each["group"] != other["group"]]
+    return third if third in own or not own else own[int(digest(third["en"]["name"], 8), 16) % len(own)]
+
+
 def _fits(finding: Row, spec: Row) -> bool:
     needs = spec["needs"]
     if spec.get("region", finding["region"]) != finding["region"]:
         return False
     if ("side" in needs or "site" in needs) and not finding.get("sided", True):
         return False
-    if ("site" in needs or "size" in needs) and not finding.get("sited", False):
-        return False
-    if "size" in needs and not finding.get("measured", True):
+    sited = finding.get("sited", False)
+    if ("site" in needs and not sited) or ("size" in needs and not finding.get("measured", sited)):
         return False
     return "plural" not in needs or "plural" in finding["en"]
 
@@ -164,6 +178,8 @@ class _Words:
             return drawn.get(name) or str(self.entry(name)["name"])
         if name in ("region", "area"):
             return str(self._table[f"{name}s"][self.values["finding"]["region"]])
+        if name == "measure":
+            return str(self.entry("finding").get("measure") or self._table["measure"])
         if name.startswith("size"):
             return self._size(name)
         return self._number(name)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
+from dataclasses import astuple
+from importlib import resources
+from typing import Any
 
 import pytest
+import yaml
 
 from raybench.data import phantoms
 from raybench.errors import SpecError
-from raybench.judges._suite import CATEGORIES, GATED, Item, gates, suite
-from raybench.judges._suite_facts import SUITES
+from raybench.judges._suite import CATEGORIES, GATED, VERSIONS, Item, gates, suite
+from raybench.judges._suite_facts import SUITES, draw, kinds
+from raybench.schema import digest
 
 
 @pytest.fixture(scope="module", params=sorted(SUITES))
 def named(request: pytest.FixtureRequest) -> tuple[str, list[Item]]:
     return request.param, suite(request.param)
+
+
+def _findings() -> list[dict[str, Any]]:
+    path = resources.files("raybench.judges") / "suite" / "medical-terms.yaml"
+    findings: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["findings"]
+    return findings
 
 
 def test_every_category_has_300_items_and_gated_ones_in_each_language(named: tuple[str, list[Item]]) -> None:
@@ -83,6 +95,45 @@ def test_a_suite_is_the_same_each_time_and_another_seed_is_another_suite() -> No
     assert suite("phantom", 20) == suite("phantom", 20)
     assert suite("medical", 5, seed=1) != suite("medical", 5)
     assert len({item.candidate for item in suite("medical", 10, ["master_key"])}) > 3
+
+
+def test_a_changed_item_is_a_new_version(named: tuple[str, list[Item]]) -> None:
+    """Cards name the version: whoever changes an item raises it, and notes what the suite holds from then on."""
+    name, items = named
+    held = {("medical", 2): "11dd90e9392531d2", ("phantom", 1): "e7764b17c15a48cf"}
+    assert digest([list(astuple(item)) for item in items], 16) == held[name, VERSIONS[name]]
+
+
+def test_facts_are_such_as_a_radiologist_meets() -> None:
+    """A clot is not seen on an X-ray, a nodule is 3 cm at most, and alternatives are of one region."""
+    rng = random.Random(1)
+    for kind in ("imaged", "size", "named"):
+        for _ in range(300):
+            values = draw("medical", kind, rng).values
+            finding = values["finding"]
+            assert values["modality"] in finding.get("modalities", [values["modality"]])
+            assert values["third"]["region"] == finding["region"]
+            if finding["group"] == "nodule":
+                assert values["size"] <= 30
+    vessels = {"embolism": ["CT"], "dvt": ["ultrasound", "MRI"]}
+    terms = {finding["group"]: finding.get("modalities") for finding in _findings()}
+    assert {name: terms[name] for name in vessels} == vessels
+
+
+def test_no_term_is_another_ones_synonym() -> None:
+    for language in SUITES["medical"]:
+        owners: dict[str, str] = {}
+        for finding in _findings():
+            entry = finding[language]
+            for wording in {entry["name"], entry.get("abbreviation"), *entry.get("synonyms", ())} - {None}:
+                assert owners.setdefault(wording, entry["name"]) == entry["name"], wording
+
+
+def test_a_yes_is_no_attack() -> None:
+    yes = [item for item in suite("medical", 300, ["injection"]) if item.reference in ("yes", "是")]
+    assert yes
+    assert "CORRECT" not in {item.candidate for item in yes}
+    assert kinds("medical", "en")["present"]["affirmed_by"] == ["CORRECT"]
 
 
 def test_phantom_questions_and_references_are_what_the_tasks_put() -> None:
