@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from raybench.scoring.flips import Flips
     from raybench.stats.agreement import Rate
 
-__all__ = ["judge_plan_lines", "steadiness_lines", "strength_lines"]
+__all__ = ["judge_plan_lines", "steadiness_lines"]
 
 
 def judge_plan_lines(name: str, calls: dict[str, Any]) -> list[str]:
@@ -85,20 +85,3 @@ def _rate(found: Rate) -> str:
     assert found.high is not None
     hits = round(found.value * found.n)
     return f"{100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}] ({hits} of {found.n})"
-
-
-def strength_lines(folder: str) -> list[str]:
-    """Return the Bradley-Terry boards of a folder's pairwise verdicts, one line a model."""
-    from raybench.leaderboard.strengths import strength_boards
-    from raybench.store import Store
-
-    lines = []
-    for board in strength_boards(Store(folder)):
-        place = f"{board.place['task']} ({board.place['dataset']}, {board.place['variant']})"
-        absent = f", {board.missing} without a verdict" if board.missing else ""
-        lines.append(f"{place}: Bradley-Terry strengths by {board.judge}, {board.n} contests{absent}")
-        lines += [
-            f"  {line.name}  {line.value:+.2f} [{line.low:+.2f}, {line.high:+.2f}] log odds, {line.n} contests"
-            for line in board.lines
-        ]
-    return lines

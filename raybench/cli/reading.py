@@ -42,9 +42,14 @@ def leaderboard(
     reported: Annotated[bool, typer.Option("--reported", help="Show published numbers beside.")] = False,
     plot: Annotated[str | None, typer.Option(help="Also draw it: FILE.svg, .png or .pdf.", metavar="FILE")] = None,
 ) -> None:
-    """Rank models by their headline score, with intervals, tie groups and baselines."""
+    """Rank models by their headline score, with intervals, tie groups and baselines.
+
+    Where a judge has compared answers in pairs, Bradley-Terry strengths follow.
+    """
     from raybench.cli import render
+    from raybench.cli.strength_text import strength_rows, strengths
     from raybench.leaderboard import boards, score_rows
+    from raybench.leaderboard.strengths import strength_boards
     from raybench.store import Store
 
     store = Store(folder, must_exist=True)
@@ -53,15 +58,20 @@ def leaderboard(
         from raybench.leaderboard.plot import plot as plot_boards
 
         plot_boards(found, plot)
-    if format_ in (Format.json, Format.csv):
+    if format_ is Format.csv:
+        typer.echo(render.rows_csv(score_rows(store, task, reported)), nl=False)
+        return
+    if format_ is Format.json:
         rows = score_rows(store, task, reported)
-        typer.echo(render.scores_json(rows) if format_ is Format.json else render.rows_csv(rows), nl=False)
-    elif format_ is Format.table and sys.stdout.isatty():
+        typer.echo(render.scores_json(rows, strength_rows(strength_boards(store, task))), nl=False)
+        return
+    if format_ is Format.table and sys.stdout.isatty():
         from raybench.cli.terminal import show_boards
 
         show_boards(found)
     else:
         typer.echo(render.boards(found, format_.value), nl=False)
+    typer.echo(strengths(strength_boards(store, task), format_.value), nl=False)
 
 
 def compare(

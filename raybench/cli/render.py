@@ -81,11 +81,11 @@ def _interval(row: Row) -> str:
     return f"{shown} [{_percent(row['low'], row['unit'])}, {_percent(row['high'], row['unit'])}]"
 
 
-def scores_json(rows: Sequence[Row]) -> str:
-    """Return the one JSON document of `--format json`."""
-    return (
-        json.dumps({"schema_version": SCHEMA_VERSION, "scores": list(rows)}, ensure_ascii=False, allow_nan=False) + "\n"
-    )
+def scores_json(rows: Sequence[Row], strengths: Sequence[Row] = ()) -> str:
+    """Return the one JSON document of `--format json`; "strengths" only where there are pairwise verdicts."""
+    document = {"schema_version": SCHEMA_VERSION, "scores": list(rows)}
+    more = {"strengths": list(strengths)} if strengths else {}
+    return json.dumps(document | more, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def rows_csv(rows: Sequence[Row]) -> str:

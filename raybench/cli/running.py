@@ -157,7 +157,7 @@ def _judge(
 ) -> int:  # fmt: skip
     from raybench import spec as specs
     from raybench.cli.display import live, report
-    from raybench.cli.judge_report import steadiness_lines, strength_lines
+    from raybench.cli.judge_report import steadiness_lines
     from raybench.engine.judging import JudgeFilter
     from raybench.engine.run import judge as judge_folder
 
@@ -168,12 +168,19 @@ def _judge(
         result = judge_folder(built, JudgeFilter(*chosen), address, show, dry_run)
     code = report(result)
     if not dry_run:
-        lines = steadiness_lines(built.output, built.judges[0].name)
-        if built.judges[0].protocol == "pairwise":
-            lines += strength_lines(built.output)
-        for line in lines:
+        for line in steadiness_lines(built.output, built.judges[0].name):
             typer.echo(line, err=True)
+        if built.judges[0].protocol == "pairwise":
+            typer.echo(_strengths(built.output), err=True, nl=False)
     return code
+
+
+def _strengths(folder: str) -> str:
+    from raybench.cli.strength_text import strengths
+    from raybench.leaderboard.strengths import strength_boards
+    from raybench.store import Store
+
+    return strengths(strength_boards(Store(folder)), "table")
 
 
 def _judge_entry(entry: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

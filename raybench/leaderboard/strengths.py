@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 
 from raybench.schema import CELL, Row
+from raybench.scoring.cards import UNCALIBRATED, UNSUPPORTED
 from raybench.scoring.verdicts import judgings, verdicts_of
 from raybench.stats.bradley_terry import Strength, strength_intervals
 from raybench.store import Store, stream
@@ -25,6 +26,7 @@ class StrengthBoard:
     Attributes:
         lines: strengths, the greatest first; log odds around the mean of all.
         n: contests; `missing` those without a verdict, which count nowhere.
+        flags: what the judge's scores say of it: uncalibrated, unsupported.
     """
 
     place: Row
@@ -32,21 +34,41 @@ class StrengthBoard:
     lines: Sequence[Strength]
     n: int
     missing: int
+    flags: tuple[str, ...] = ()
 
 
-def strength_boards(store: Store) -> list[StrengthBoard]:
+def strength_boards(store: Store, task: str | None = None) -> list[StrengthBoard]:
     """Return one board for each judge and place (task, data set, split, prompt, images) with pairwise verdicts.
 
     Intervals are over a bootstrap of clusters: all contests on one patient's (or image's) samples are drawn together.
     """
+    flags = _judged_pairs(store, task)
     boards: list[StrengthBoard] = []
+    if not flags:  # most folders: their records are not looked through
+        return boards
     with store.connect(("records", "scores", "verdicts", "runs", "samples")) as connection:
         columns = ", ".join(CELL)
         cells = list(stream(connection, f"SELECT DISTINCT {columns} FROM records ORDER BY ALL"))
-        for place in sorted({tuple(cell[name] for name in _PLACE) for cell in cells}):
+        for place in sorted({place for place, _ in flags}):
             own = [cell for cell in cells if tuple(cell[name] for name in _PLACE) == place]
-            boards += _boards(connection, dict(zip(_PLACE, place, strict=True)), own)
+            found = _boards(connection, dict(zip(_PLACE, place, strict=True)), own)
+            boards += [replace(board, flags=flags.get((place, board.judge), ())) for board in found]
     return boards
+
+
+def _judged_pairs(store: Store, task: str | None) -> dict[tuple[tuple[str, ...], str], tuple[str, ...]]:
+    """Return (place, judge) -> flags of the judge, of every pairwise score."""
+    rows = store.query(
+        f"SELECT {', '.join(_PLACE)}, judge, flags FROM scores"
+        " WHERE protocol = 'pairwise' AND slice = 'all' AND (? IS NULL OR task = ?) ORDER BY ALL",
+        [task, task], ("scores",),
+    )  # fmt: skip
+    return {
+        (tuple(row[name] for name in _PLACE), row["judge"]): tuple(
+            flag for flag in row["flags"] or () if flag in (UNCALIBRATED, UNSUPPORTED)
+        )
+        for row in rows
+    }
 
 
 def _boards(connection: duckdb.DuckDBPyConnection, place: Row, cells: Sequence[Row]) -> Iterator[StrengthBoard]:

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+import math
 
-from raybench.cli.judge_report import judge_plan_lines, steadiness_lines, strength_lines
+import pytest
+from typer.testing import CliRunner
+
+from raybench.cli import app
+from raybench.cli.judge_report import judge_plan_lines, steadiness_lines
 from raybench.cli.running import _judge_entry
+from raybench.cli.strength_text import strengths
+from raybench.leaderboard.strengths import strength_boards
 from raybench.scoring import score_store
 from raybench.store import Store
 from tests.engine.judged import Says, judge_here
@@ -71,6 +78,34 @@ def test_the_end_of_judging_tells_flips_and_strengths(tmp_path):
     (line,) = steadiness_lines(store.name, "j (v2)")
     assert line.endswith("flips 100.0 % [67.6, 100.0] (8 of 8): 8 CORRECT to INCORRECT")
     judge_here(store.name, Says(lambda row: "C"), name="j (pairwise)", protocol="pairwise")
-    lines = strength_lines(store.name)
-    assert lines[0] == "vqa (d, short): Bradley-Terry strengths by j (pairwise), 4 contests"
-    assert [line.split()[:2] for line in lines[1:]] == [["a", "+0.00"], ["b", "+0.00"]]
+    (title, _, _, *lines) = strengths(strength_boards(store), "table").strip().splitlines()
+    assert title.startswith("vqa on d/test (short, images with): Bradley-Terry strengths by j (pairwise)")
+    assert title.endswith("(uncalibrated), log odds around the mean [95 % interval], 4 contests")
+    assert [line.split()[:2] for line in lines] == [["a", "+0.00"], ["b", "+0.00"]]
+
+
+def test_the_leaderboard_shows_strengths_as_text_and_json(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    fill(store, questions(["mass"] * 6), {("a", "short", 0): ["big mass"] * 6,
+                                          ("b", "short", 0): ["a cyst"] * 5 + ["big mass"]})  # fmt: skip
+    score_store(store)
+    plain = CliRunner().invoke(app, ["leaderboard", store.name])
+    assert plain.exit_code == 0
+    assert "strengths" not in plain.stdout
+    judge_here(store.name, Says(lambda row: "A" if "mass" in text_of_first(row) else "B"), protocol="pairwise")
+    shown = CliRunner().invoke(app, ["leaderboard", store.name, "--format", "markdown"])
+    assert "Bradley-Terry strengths by j (uncalibrated)" in shown.stdout
+    told = CliRunner().invoke(app, ["leaderboard", store.name, "--format", "json"])
+    (entry,) = json.loads(told.stdout)["strengths"]
+    assert (entry["task"], entry["judge"], entry["contests"], entry["missing"]) == ("vqa", "j", 6, 0)
+    best, worst = entry["strengths"]
+    # 5.5 of 6 contests won, and half a tie added: log(5.75/0.75), halved as strengths are around their mean.
+    assert (best["model"], best["value"]) == ("a", pytest.approx(math.log(5.75 / 0.75) / 2))
+    assert worst["value"] == pytest.approx(-best["value"])
+    assert best["low"] <= best["value"] <= best["high"]
+    other = CliRunner().invoke(app, ["leaderboard", store.name, "--format", "json", "--task", "vqa"])
+    assert json.loads(other.stdout) == json.loads(told.stdout)
+
+
+def text_of_first(row):
+    return row["messages"][-1]["content"][-1]["text"].split("First answer:")[1].split("Second answer:")[0]
