@@ -64,7 +64,7 @@ chromium:  ## install chromium, for the dashboard's tests and pictures (Debian, 
 screenshots: $(STAMP) chromium  ## pictures of every page of the dashboard into docs/images (after make demo)
 	$(BIN)/python -m tests.dashboard.screenshots results/quickstart docs/images
 
-test: lint  ## every check but the slow tests
+test: lint chromium  ## every check but the slow tests
 	$(BIN)/pytest -q -m "not slow and not gpu"
 
 test-gpu: $(STAMP)  ## what needs a GPU; skipped with a sentence where there is none

@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 
 CHROMIUM = "/usr/bin/chromium"
+#: The last ones keep the browser from calling home, where it would wait for answers.
+FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync",
+         "--disable-component-update")  # fmt: skip
 
 
 def executable() -> str | None:
@@ -35,7 +38,7 @@ def browser() -> Iterator[Any]:
         _missing("no chromium: `make chromium` as root installs it, else `sudo apt-get install chromium`")
     with sync_playwright() as playwright:
         # The sandbox needs rights that containers rarely have; the pages come from this machine.
-        started = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        started = playwright.chromium.launch(executable_path=found, args=FLAGS)
         yield started
         started.close()
 

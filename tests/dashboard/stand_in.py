@@ -265,7 +265,7 @@ def _judge(text: str) -> Json:
             "name": f"judge {text}", "sensitivity": 0.93, "scope": {"languages": [text]}, "categories": [{"category": f"negation {text}", "n": 80, "accuracy": 0.8}],
             "calibration": [{"predicted": i / 10, "observed": i / 10, "n": 9} for i in range(11)], "attacks": [{"attack": text or "empty", "n": 50, "false_positive_rate": 0.02}],
         },
-        "scores": [{"task": text, "model": text, "metric": text, "value": 0.5, "n": 9}],
+        "scores": [{"task": f"vqa {text}", "dataset": f"d {text}", "split": "test", "model": f"m {text}", "metric": f"judge_accuracy {text}", "unit": "fraction", "value": 0.5, "n": 9}],
     }  # fmt: skip
 
 

@@ -16,8 +16,6 @@ import pytest
 from tests.dashboard.conftest import settle, until, visit
 from tests.dashboard.stand_in import EVIL, WEB, StandIn, documents
 
-pytestmark = pytest.mark.slow  # chromium on a busy machine misses its time-outs
-
 Opener = Callable[..., Any]
 SAMPLE = "/?page=sample&task=mri_detection&dataset=brain&split=test&sample=s1"
 BOARD = "/?task=mri_detection&dataset=brain&split=test"
@@ -286,6 +284,7 @@ def test_keys(open_page: Opener, plain: str) -> None:
     assert shown.locator(".overlay rect").count() == 8
     shown.keyboard.press("j")
     until(shown, "location.search.includes('sample=s2')")
+    settle(shown)
     shown.keyboard.press("k")
     until(shown, "location.search.includes('sample=s1')")
     settle(shown)

@@ -20,8 +20,6 @@ from tests.dashboard.stand_in import EVIL
 from tests.dashboard.synthetic import synthetic
 from tests.results import fill, questions
 
-pytestmark = pytest.mark.slow  # chromium on a busy machine misses its time-outs
-
 Opener = Callable[..., Any]
 
 

@@ -166,7 +166,6 @@ def _served(server: FakeOpenAI, **options: Any) -> dict[str, Any]:
     return {"name": "served", "backend": "openai", "base_url": server.base_url, "model": "fake", **options}
 
 
-@pytest.mark.slow
 def test_a_server_is_asked_once_a_row_and_judged_once_an_item(table: Make, tmp_path: Path) -> None:
     with FakeOpenAI() as subject, FakeOpenAI() as judge:
         document = {

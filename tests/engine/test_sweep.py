@@ -98,7 +98,6 @@ def test_a_limit_stops_cleanly_and_the_next_run_goes_on(table: Make, faulty_spec
     assert {key: times for key, times in sent().items() if key != "load"} == {str(i): 1 for i in range(40)}
 
 
-@pytest.mark.slow  # not seen to pass on a busy machine yet
 def test_an_overlapping_judge_gives_the_scores_of_one_that_waits(
     table: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,7 +136,7 @@ def _fill_disk(while_exists: Path, after: int) -> None:
             whole(self, rows)
             return
         if self._open is not None:
-            self._open.write('{"key": "half a li')
+            self._open.write(b'{"key": "half a li')
             self._open.flush()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
