@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 from raybench.cli.render import table
+from raybench.errors import DataError
 
 if TYPE_CHECKING:
     from raybench.engine.judge_check import Checked
-    from raybench.engine.labelling import Labelling, Labels
+    from raybench.engine.labelling import Labelling, Labels, ToRate
     from raybench.judges._suite import Item
 
 __all__ = ["checked", "items", "labelled", "rate"]
 
 _KEYS = {"c": "CORRECT", "i": "INCORRECT", "n": "NOT_ATTEMPTED"}
+_HELP = "c correct, i incorrect, n not attempted, s skip, b back, o open the image, q stop"
 
 
 def items(found: Sequence[Item]) -> str:
@@ -64,19 +67,55 @@ def _interval(entry: dict[str, float | None]) -> str:
 
 
 def rate(work: Labelling, rater: str, adjudicate: bool) -> None:
-    """Ask for ratings one by one until the sample ends or the rater stops; each is kept at once."""
-    waiting = work.waiting(rater, adjudicate)
-    for place, answer in enumerate(waiting, 1):
-        typer.echo(f"\n{place} of {len(waiting)}\n{answer.text()}")
-        while (key := typer.prompt("c/i/n, s skip, q stop", prompt_suffix=" > ").strip().lower()) not in (
-            *_KEYS,
-            *"sq",
-        ):
-            typer.echo("c correct, i incorrect, n not attempted, s skip, q stop")
-        if key == "q":
-            return
-        if key != "s":
-            work.rate(answer, rater, _KEYS[key], adjudicate)
+    """Ask for ratings one by one until the sample ends or the rater stops; each is kept at once.
+
+    Going back shows an answer again: its newest rating counts. An end of input (Ctrl-D, Ctrl-C) stops as q does.
+    """
+    waiting, said, place = work.waiting(rater, adjudicate), dict[int, str](), 0
+    if not waiting:
+        typer.echo("nothing is disputed" if adjudicate else f"{rater} has rated the whole sample")
+    with tempfile.TemporaryDirectory(prefix="raybench-label-") as folder:
+        while place < len(waiting):
+            answer = waiting[place]
+            before = f"  (you said {said[place]})" if place in said else ""
+            typer.echo(f"\n{place + 1} of {len(waiting)}{before}\n{answer.text()}")
+            key = _key()
+            if key == "q":
+                return
+            if key == "o":
+                _open_images(answer, folder)
+                continue
+            if key in _KEYS:
+                said[place] = _KEYS[key]
+                work.rate(answer, rater, said[place], adjudicate)
+            place = max(0, place - 1) if key == "b" else place + 1
+
+
+def _key() -> str:
+    """Ask until one of the keys is given; the end of input is a stop."""
+    while True:
+        try:
+            key = str(typer.prompt("c/i/n, s, b, o, q", prompt_suffix=" > ")).strip().lower()
+        except typer.Abort:
+            typer.echo()
+            return "q"
+        if key in (*_KEYS, *"sboq"):
+            return key
+        typer.echo(_HELP)
+
+
+def _open_images(answer: ToRate, folder: str) -> None:
+    """Show the images with what the desktop opens such files with; say where they lie in any case."""
+    try:
+        paths = answer.write_images(folder)
+    except DataError as error:
+        typer.echo(f"{error}")
+        return
+    for path in paths:
+        typer.echo(path)
+        typer.launch(path)
+    if not paths:
+        typer.echo("this sample has no image")
 
 
 def labelled(found: Labels) -> str:

@@ -75,7 +75,8 @@ def label(
 ) -> None:
     """Rate a random sample of stored answers, without seeing models or verdicts.
 
-    Keys: c correct, i incorrect, n not attempted, s skip, q stop. Without --rater it says how far labelling is.
+    Keys: c correct, i incorrect, n not attempted, s skip, b back, o open the image, q stop. Ratings are kept at once;
+    the same command goes on where you stopped. Without --rater it says how far labelling is.
     """
     from raybench.cli import judge_text
     from raybench.engine.labelling import Labelling

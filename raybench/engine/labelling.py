@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import duckdb
 
+from raybench.data.images import open_image
 from raybench.data.tables import read_rows
 from raybench.errors import DataError, nearest
 from raybench.schema import CELL, Row, Verdict, digest
@@ -55,15 +56,20 @@ WHERE r.outcome <> 'failed' AND (? IS NULL OR r.task = ?) ORDER BY ALL
 
 @dataclass(frozen=True)
 class ToRate:
-    """An answer as a rater sees it; `id` says nothing of whose it is."""
+    """An answer as a rater sees it; `id` says nothing of whose it is. `refs` are the image references of a sample."""
 
     id: str
     item: str
     question: str
     reference: str
     answer: str
-    images: tuple[str, ...]
+    refs: tuple[Row, ...]
     place: Row
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """Where the images lie."""
+        return tuple(str(each["uri"]) for each in self.refs)
 
     def text(self) -> str:
         """Return it for a terminal."""
@@ -71,6 +77,21 @@ class ToRate:
             f"question   {self.question}\nreference  {self.reference}\nanswer     {self.answer or '(empty)'}\n"
             f"image      {', '.join(self.images) or '-'}"
         )
+
+    def write_images(self, folder: str) -> list[str]:
+        """Write the images as files that any viewer opens, as a model is shown them; return their paths.
+
+        Raises:
+            DataError: an image cannot be read.
+        """
+        paths = []
+        for number, ref in enumerate(self.refs, 1):
+            image = open_image(ref, pixels=False)
+            kind = str(image["media_type"]).rpartition("/")[2].replace("jpeg", "jpg")
+            paths.append(os.path.join(folder, f"{self.id}-{number}.{kind}"))
+            with open(paths[-1], "wb") as file:
+                file.write(image["bytes"])
+        return paths
 
 
 @dataclass(frozen=True)
@@ -295,10 +316,10 @@ def _answers(connection: duckdb.DuckDBPyConnection, draw: Draw) -> list[ToRate]:
         unit = wanted.get(key)
         if unit is None or unit.item in found or _unit(key[0], row, 0).item != unit.item:
             continue
-        images = tuple(image["uri"] for image in json.loads(row["image_refs"] or "[]"))
+        refs = tuple(json.loads(row["image_refs"] or "[]"))
         place = {name: row[name] for name in ("task", "dataset", "split", "sample", "model")}
         found[unit.item] = ToRate(
             digest([draw.name, unit.item], 12), unit.item, str(row["question"]), str(row["target"]),
-            str(row["text"] or ""), images, place,
+            str(row["text"] or ""), refs, place,
         )  # fmt: skip
     return sorted(found.values(), key=lambda each: each.id)

@@ -14,11 +14,13 @@ import bisect
 import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from raybench.errors import ModelError
 from raybench.models._hf_identity import HuggingFaceOptions
 from raybench.models._hf_loading import load
+from raybench.models._hf_prefix import SharedPrefix
 from raybench.models._hf_prompts import Prompts
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class Runtime(Prompts):
         loaded = load(options)
         super().__init__(options, loaded)
         self.model, self.context, self._stops = loaded.model, loaded.context, loaded.stops
+        self._prefix = SharedPrefix(loaded.model)
         #: The error that means a batch was too large.
         self.OutOfMemory = torch.OutOfMemoryError
 
@@ -122,17 +125,27 @@ class Runtime(Prompts):
     def label_logprobs(self, batch: Any, tokens: Sequence[int]) -> list[list[float]]:
         """Return (rows x labels) raw log probabilities of the next token, in one forward pass.
 
-        `generate` makes the pass, as it alone knows each family's positions for padded rows.
+        What text prompts begin with alike is read once for many batches (see `SharedPrefix`).
         """
         import torch
 
-        config = self._config(temperature=0.0, top_p=1.0, max_tokens=1)
-        config.output_logits = config.return_dict_in_generate = True
+        placed = self._placed(batch)
         with torch.inference_mode():
-            output = self.model.generate(**self._placed(batch), generation_config=config)
-            logprobs = output.logits[0].float().log_softmax(dim=-1)
+            whole = partial(self._next_logits, placed)
+            logits = whole() if self.reads_images else self._prefix.logits(placed, whole)
+            logprobs = logits.float().log_softmax(dim=-1)
         chosen: list[list[float]] = logprobs[:, list(tokens)].tolist()
         return chosen
+
+    def _next_logits(self, placed: dict[str, Any]) -> torch.Tensor:
+        """Return (rows, vocabulary) raw logits of the next token.
+
+        `generate` makes the pass, as it alone knows each family's positions for padded rows.
+        """
+        config = self._config(temperature=0.0, top_p=1.0, max_tokens=1)
+        config.output_logits = config.return_dict_in_generate = True
+        logits: torch.Tensor = self.model.generate(**placed, generation_config=config).logits[0]
+        return logits
 
     def generate(
         self, batch: Any, *, temperature: float, top_p: float, max_tokens: int, seed: int | None, stop: Sequence[str]
@@ -215,6 +228,7 @@ class Runtime(Prompts):
     def close(self) -> None:
         """Free the weights."""
         self.model = None
+        self._prefix = SharedPrefix(None)
         self.free()
 
     def free(self) -> None:
