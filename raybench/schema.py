@@ -344,7 +344,7 @@ TABLES: dict[str, pa.Schema] = {
     "runs": _schema({
         "run_id": _TEXT, "status": _TEXT, "at": _TEXT, "spec": _TEXT, "plan_digest": _TEXT,
         "cells": _TEXT, "judged": _TEXT, "environment": _TEXT, "versions": _TEXT, "git": _TEXT, "detail": _TEXT,
-        "warnings": _TEXT, "facts": _TEXT,
+        "warnings": _TEXT, "facts": _TEXT, "pairs": _TEXT,
         "committed_at": _TEXT,
     }),
 }  # fmt: skip

@@ -9,7 +9,7 @@ sample sets are ranked; a model scored on another set is shown as partial.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 import duckdb
@@ -17,15 +17,15 @@ import duckdb
 from raybench import registry
 from raybench.errors import StoreError, nearest
 from raybench.interfaces import MetricDef
-from raybench.leaderboard.hits import graded, paired
 from raybench.leaderboard.lines import Board, Line
 from raybench.leaderboard.reported import reported_rows, reported_systems
 from raybench.leaderboard.trust import judge_columns
 from raybench.schema import CELL, Row
 from raybench.scoring import stored_tasks
 from raybench.scoring.corrected import HUMAN_JUDGE
+from raybench.scoring.pairs import PairTest, pair_tests, stored_pairs
 from raybench.stats.paired import holm, mde
-from raybench.store import Store
+from raybench.store import Store, stream
 
 __all__ = ["ALPHA", "Board", "Line", "boards", "reported_rows", "score_rows"]
 
@@ -38,7 +38,15 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
     Raises:
         StoreError: no such task in the folder.
     """
-    rows = store.query("SELECT * EXCLUDE (committed_at, inputs) FROM scores", (), ("scores",))
+    with store.connect(("scores",)) as connection:
+        return _score_rows(store, connection, task, reported)
+
+
+def _score_rows(
+    store: Store, connection: duckdb.DuckDBPyConnection, task: str | None, reported: bool, where: str = "true"
+) -> list[Row]:
+    sql = f"SELECT * EXCLUDE (committed_at, inputs) FROM scores WHERE {where}"
+    rows = list(stream(connection, sql))
     if not rows:
         raise StoreError(f"{store.name} has no scores yet; `raybench status` shows what is answered")
     known = sorted({row["task"] for row in rows})
@@ -55,19 +63,21 @@ def score_rows(store: Store, task: str | None = None, reported: bool = False) ->
 def boards(store: Store, task: str | None = None, reported: bool = False) -> list[Board]:
     """Return one board for each (task, data set, split), models ranked by the headline.
 
-    A model without a single scored row stands last, with no value.
+    A model without a single scored row stands last, with no value. Only scores are read, and the
+    paired tests kept with them: the number of records does not matter.
     """
-    rows = [row for row in score_rows(store, task, reported) if row["slice"] == "all"]
+    with store.connect(("scores", "runs")) as connection:
+        rows = _score_rows(store, connection, task, reported, "slice = 'all'")
+        rows = [row for row in rows if row["slice"] == "all"]
+        tasks, known = stored_tasks(connection), stored_pairs(connection)
     out = []
-    with store.connect(("records", "scores", "runs")) as connection:
-        tasks = stored_tasks(connection)
-        for key in sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"}):
-            here = [row for row in rows if (row["task"], row["dataset"], row["split"]) == key]
-            board = _board(key, here, tasks[key].headline)
-            _rank(connection, board)
-            if reported:
-                _add_reported(board, rows)
-            out.append(board)
+    for key in sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"}):
+        here = [row for row in rows if (row["task"], row["dataset"], row["split"]) == key]
+        board = _board(key, here, tasks[key].headline)
+        _rank(store, board, known)
+        if reported:
+            _add_reported(board, rows)
+        out.append(board)
     return out
 
 
@@ -151,15 +161,14 @@ def _columns(lines: Sequence[Line], headline: tuple[str, str]) -> list[tuple[str
     )
 
 
-def _rank(connection: duckdb.DuckDBPyConnection, board: Board) -> None:
+def _rank(store: Store, board: Board, known: Mapping[str, PairTest]) -> None:
     """Fill in rank ranges of the systems on the full sample set."""
     lines = [
         line for line in board.lines if line.kind == "system" and not line.partial and line.headline["variant"] != "*"
     ]
     metric = _metric(board.metric)
-    found = {id(line): graded(connection, line.headline, board.metric[0]) for line in lines}
     pairs = list(combinations(lines, 2))
-    tests = [paired(found[id(a)], found[id(b)], metric).difference for a, b in pairs]
+    tests = pair_tests(store, [line.headline for line in lines], board.metric, known)
     adjusted = holm([1.0 if test.p is None else test.p for test in tests])
     better = {id(line): 0 for line in lines}
     worse = {id(line): 0 for line in lines}

@@ -2,7 +2,8 @@
 
 Each cell (task, data set, split, model, config, variant, images) gets a new
 *generation* of records and scores. Scores are written last: a generation
-without them does not count, so a crash leaves the older one in force.
+without them does not count, so a crash leaves the older one in force. The paired
+tests of the new scores follow; a board makes those that a crash left out.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from raybench.scoring.inputs import (
     stored_inputs,
     stored_tasks,
 )
+from raybench.scoring.pairs import write_pairs
 from raybench.scoring.samples import Samples
 from raybench.scoring.verdicts import JudgeColumns, bounds, judge_columns
 from raybench.store import Store, stream
@@ -89,6 +91,7 @@ def score_store(store: Store, cells: Collection[Row] | None = None, only_stale: 
         write_facts(store, connection, facts)
         scores += [vars(score) for score in _baselines(connection, scores, tasks)]
     store.write("scores", [{**score, "generation": generation} for score in scores])
+    write_pairs(store)
     return len(scores)
 
 

@@ -22,7 +22,8 @@ from raybench.scoring.labels import Draw, HumanLabel, human_item, human_labels, 
 from raybench.scoring.verdicts import JudgeColumns
 from raybench.stats.agreement import Rate
 from raybench.stats.correction import Corrected, ppi_mean, rogan_gladen
-from raybench.stats.intervals import DRAWS, SEED, cluster_codes, cluster_weights, design_effect
+from raybench.stats.draws import DRAWS, SEED, cluster_codes, cluster_weights
+from raybench.stats.intervals import design_effect
 from raybench.store import Store
 
 __all__ = [

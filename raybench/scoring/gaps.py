@@ -17,8 +17,9 @@ import numpy as np
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.scoring.columns import Cell, View
 from raybench.scoring.samples import Samples
+from raybench.stats.draws import DRAWS
 from raybench.stats.groups import GroupGap, worst_group_gap
-from raybench.stats.intervals import DRAWS, FEW_CLUSTERS, Interval
+from raybench.stats.intervals import FEW_CLUSTERS, Interval
 
 __all__ = ["GAP", "Gap", "gaps"]
 

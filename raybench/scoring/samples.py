@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from raybench.interfaces import Array, MetricDef, Statistics
-from raybench.stats.intervals import Interval, interval, reduced_intervals
+from raybench.stats.intervals import Interval, intervals, reduced_intervals
 
 __all__ = ["Samples"]
 
@@ -40,13 +40,17 @@ class Samples:
         for metric, each in found.items():
             counted = np.unique(self.inverse[np.asarray(columns[metric.over], dtype=float) > 0])
             found[metric] = replace(each, n=len(counted))
-        return [found.get(metric) or self._interval(metric, columns, clusters) for metric in metrics]
+        for over in dict.fromkeys(metric.over for metric in metrics if metric.reduce is None):
+            alike = [metric for metric in metrics if metric.reduce is None and metric.over == over]
+            found |= dict(zip(alike, self._intervals(alike, columns, clusters), strict=True))
+        return [found[metric] for metric in metrics]
 
-    def _interval(self, metric: MetricDef, columns: Statistics, clusters: Array) -> Interval:
-        assert metric.hit is not None
-        over, hits = np.asarray(columns[metric.over]), np.asarray(columns[metric.hit])
+    def _intervals(self, metrics: Sequence[MetricDef], columns: Statistics, clusters: Array) -> list[Interval]:
+        """Return the intervals of ratios over one denominator, which are drawn together."""
+        over = np.asarray(columns[metrics[0].over])
+        hits = {str(metric.hit): np.asarray(columns[str(metric.hit)]) for metric in metrics}
         if len(self.first) < len(self.inverse):
-            hits = self.mean(hits, over)
+            hits = {name: self.mean(column, over) for name, column in hits.items()}
             over = self.mean((over > 0).astype(float), over)
             clusters = clusters[self.first]
-        return interval(metric, {metric.hit: hits, metric.over: over}, clusters)
+        return intervals(metrics, {**hits, metrics[0].over: over}, clusters)

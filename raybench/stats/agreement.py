@@ -18,7 +18,8 @@ from typing import Any, Literal
 import numpy as np
 
 from raybench.interfaces import Array
-from raybench.stats.intervals import DRAWS, SEED, cluster_codes, cluster_weights, design_effect, wilson
+from raybench.stats.draws import DRAWS, SEED, cluster_codes, cluster_weights
+from raybench.stats.intervals import design_effect, wilson
 
 __all__ = ["Rate", "alpha", "kappa", "kappa_interval", "rate", "sensitivity_specificity"]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from raybench.interfaces import Array
-from raybench.stats.intervals import DRAWS, SEED, cluster_codes, cluster_weights
+from raybench.stats.draws import DRAWS, SEED, cluster_codes, cluster_weights
 
 __all__ = ["Strength", "strength_intervals", "strengths"]
 

@@ -21,7 +21,8 @@ import numpy as np
 from scipy import special
 
 from raybench.interfaces import Array
-from raybench.stats.intervals import SEED, cluster_codes, wilson
+from raybench.stats.draws import SEED, cluster_codes
+from raybench.stats.intervals import wilson
 
 __all__ = ["Corrected", "ppi_mean", "rogan_gladen"]
 

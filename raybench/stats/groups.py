@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from raybench.interfaces import Array, MetricDef, Statistics
-from raybench.stats.intervals import DRAWS, SEED, cluster_bootstrap
+from raybench.stats.draws import DRAWS, SEED
+from raybench.stats.intervals import cluster_bootstrap
 
 __all__ = ["GroupGap", "worst_group_gap"]
 

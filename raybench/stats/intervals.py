@@ -14,7 +14,7 @@ never on row order or on chunking.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,34 +22,38 @@ import numpy as np
 from scipy import special
 
 from raybench.interfaces import Array, MetricDef, Statistics
+from raybench.stats.draws import (
+    CELLS,
+    DRAWS,
+    SEED,
+    alike,
+    cluster_codes,
+    cluster_weights,
+    drawn_sums,
+    grouped_weights,
+    ratio_draws,
+)
 
 __all__ = [
-    "DRAWS",
     "FEW_CLUSTERS",
-    "SEED",
     "Interval",
     "bootstrap_values",
     "clopper_pearson",
     "cluster_bootstrap",
-    "cluster_codes",
-    "cluster_weights",
     "design_effect",
     "interval",
+    "intervals",
     "reduced_intervals",
     "wilson",
 ]
 
-#: Bootstrap draws and seed of every published interval.
-DRAWS = 2000
-SEED = 0
 #: Below this many clusters the percentile bootstrap is not trusted alone.
 FEW_CLUSTERS = 30
 #: Rows up to which metrics that gather rows get all draws, and the fewest they get beyond.
 _ROWS_DRAWN_FULLY, _FEWEST_DRAWS = 20_000, 200
-#: Cells (draws x columns) held at once: 2**21 counts of 8 bytes are 16 MiB, and up to 4 such arrays live together.
-_CELLS = 2**21
-#: Above this many clusters draws are counted one by one: a draw's counts then fit a cache, a chunk's do not.
-_CACHED = 2**12
+
+#: Draws at once of metrics that are made of sums.
+_AT_ONCE = 250
 
 _RANGES = {"fraction": (0.0, 1.0), "coefficient": (-1.0, 1.0)}
 
@@ -110,57 +114,8 @@ def _check_counts(successes: float, n: float) -> None:
         raise ValueError(f"successes must lie in 0..n, not {successes} of {n}")
 
 
-def cluster_codes(clusters: Any) -> tuple[Array, int]:
-    """Return (codes (n,) in 0..k-1 by sorted name, k); rows of one name share a code."""
-    names, codes = np.unique(np.asarray(clusters), return_inverse=True)
-    return codes.reshape(-1), len(names)
-
-
-def cluster_weights(n_clusters: int, draws: int = DRAWS, seed: int = SEED) -> Iterator[Array]:
-    """Yield (b, n_clusters) int64 counts of clusters drawn with replacement, `draws` rows in all.
-
-    Each row sums to n_clusters (a multinomial draw). A chunk is at most 16 MiB
-    (one row where that alone is more); the numbers do not depend on the chunking.
-    """
-    rng = np.random.default_rng(seed)
-    size = max(1, _CELLS // max(n_clusters, 1))
-    for start in range(0, draws, size):
-        b = min(size, draws - start)
-        if n_clusters > _CACHED:
-            one_by_one = (rng.integers(0, n_clusters, n_clusters) for _ in range(b))
-            yield np.stack([np.bincount(picks, minlength=n_clusters) for picks in one_by_one])
-            continue
-        picks = rng.integers(0, n_clusters, size=(b, n_clusters))
-        picks += np.arange(b)[:, None] * n_clusters
-        yield np.bincount(picks.ravel(), minlength=b * n_clusters).reshape(b, n_clusters)
-
-
-def _ratio_draws(hits: Array, over: Array, draws: int, seed: int) -> Array:
-    """Bootstrap sum(hits)/sum(over) over clusters, given each cluster's sums.
-
-    Clusters with equal sums are interchangeable, so the counts of the distinct
-    pairs are drawn: the same distribution at a cost that does not grow with n.
-    """
-    pairs, copies = np.unique(np.column_stack([hits, over]), axis=0, return_counts=True)
-    if len(pairs) * 4 <= len(hits):
-        chunks = _grouped_weights(copies, draws, seed)
-    else:
-        pairs, chunks = np.column_stack([hits, over]), cluster_weights(len(hits), draws, seed)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        floats = (counts.astype(float) for counts in chunks)
-        return np.concatenate([(w @ pairs[:, 0]) / (w @ pairs[:, 1]) for w in floats])
-
-
-def _grouped_weights(copies: Array, draws: int, seed: int) -> Iterator[Array]:
-    rng = np.random.default_rng(seed)
-    total = int(copies.sum())
-    size = max(1, _CELLS // len(copies))
-    for start in range(0, draws, size):
-        yield rng.multinomial(total, copies / total, size=min(size, draws - start))
-
-
 def _reduced_draws(values: Values, statistics: Statistics, codes: Array, k: int, draws: int, seed: int) -> Array:
-    size = max(1, _CELLS // max(len(codes), 1))
+    size = max(1, CELLS // max(len(codes), 1))
     parts: list[Array] = []
     for counts in cluster_weights(k, draws, seed):
         for start in range(0, len(counts), size):
@@ -187,7 +142,7 @@ def bootstrap_values(
     over = np.asarray(statistics[metric.over], dtype=float)
     hits = np.asarray(statistics[metric.hit], dtype=float) * over
     sums, counts = np.bincount(codes, hits, minlength=k), np.bincount(codes, over, minlength=k)
-    return _ratio_draws(sums, counts, draws, seed)
+    return ratio_draws([sums], counts, draws, seed)[0]
 
 
 def cluster_bootstrap(
@@ -243,23 +198,46 @@ def interval(metric: MetricDef, statistics: Statistics, clusters: Any, confidenc
         statistics: columns of length n (rows).
         clusters: (n,) names (strings or integers).
     """
-    over = np.asarray(statistics[metric.over], dtype=float)
-    names = np.asarray(clusters)
+    return intervals([metric], statistics, clusters, confidence)[0]
+
+
+def intervals(
+    metrics: Sequence[MetricDef], statistics: Statistics, clusters: Any, confidence: float = 0.95
+) -> list[Interval]:
+    """Return the intervals of metrics that share their denominator, which see the same draws; see `interval`."""
+    names, over = np.asarray(clusters), np.asarray(statistics[metrics[0].over], dtype=float)
     kept = over > 0
-    n, n_clusters = int(kept.sum()), len(np.unique(names[kept]))
-    if n == 0:
-        return Interval(None, None, None, 0, 0)
-    if metric.reduce is not None:
-        return _bootstrapped(metric, statistics, names, (n, n_clusters), confidence)
-    assert metric.hit is not None
-    hits = np.asarray(statistics[metric.hit], dtype=float)[kept]
-    if metric.binary and np.isin(hits, (0, 1)).all() and (over[kept] == 1).all():
-        few = n_clusters < FEW_CLUSTERS or n_clusters == n
-        if few or hits.min() == hits.max():
-            low, high = _effective_wilson(hits, names[kept], confidence)
-            return Interval(float(hits.mean()), low, high, n, n_clusters)
-    columns = {metric.over: over[kept], metric.hit: hits}
-    return _bootstrapped(metric, columns, names[kept], (n, n_clusters), confidence)
+    names_kept = names[kept]
+    codes, k = cluster_codes(names_kept)
+    counts = (int(kept.sum()), k)
+    if not counts[0]:
+        return [Interval(None, None, None, 0, 0)] * len(metrics)
+    over, one = over[kept], np.ones((1, counts[0]))
+    found: dict[int, Interval] = {}
+    drawn: dict[int, Array] = {}
+    for i, metric in enumerate(metrics):
+        assert metric.over == metrics[0].over
+        if metric.hit is None or metric.reduce is not None:
+            found[i] = _bootstrapped(metric, statistics, names, counts, confidence)
+            continue
+        hits = np.asarray(statistics[metric.hit], dtype=float)[kept]
+        if _is_rate(metric, hits, over) and (
+            counts[1] < FEW_CLUSTERS or counts[0] == counts[1] or hits.min() == hits.max()
+        ):
+            low, high = _effective_wilson(hits, names_kept, confidence)
+            found[i] = Interval(float(hits.mean()), low, high, *counts)
+        else:
+            drawn[i] = hits
+    sums = [np.bincount(codes, hits * over, minlength=k) for hits in drawn.values()]
+    draws = ratio_draws(sums, np.bincount(codes, over, minlength=k)) if sums else []
+    for (i, hits), values in zip(drawn.items(), draws, strict=True):
+        value = float(metrics[i].values({metrics[i].over: over, str(metrics[i].hit): hits}, one)[0])
+        found[i] = _summary(metrics[i], value, values, names_kept, counts, confidence)
+    return [found[i] for i in range(len(metrics))]
+
+
+def _is_rate(metric: MetricDef, hits: Array, over: Array) -> bool:
+    return metric.binary and bool(np.isin(hits, (0, 1)).all()) and bool((over == 1).all())
 
 
 def _effective_wilson(hits: Array, names: Array, confidence: float) -> tuple[float, float]:
@@ -313,7 +291,7 @@ def reduced_intervals(
     found = []
     for metric, value in zip(metrics, values, strict=True):
         kept = np.asarray(statistics[metric.over], dtype=float) > 0
-        counts = (int(kept.sum()), len(np.unique(codes[kept])))
+        counts = (int(kept.sum()), int(np.count_nonzero(np.bincount(codes[kept], minlength=k))))
         draws = np.concatenate(drawn.get(metric.name) or [np.zeros(0)])
         value = value if counts[0] else math.nan
         found.append(_summary(metric, value, draws, names, counts, 0.95))
@@ -329,18 +307,21 @@ def _shared_draws(
     sums = {name: np.bincount(codes, column * shares, minlength=k) for name, column in plain.items()}
     drawn: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
     left = min(DRAWS, max(_FEWEST_DRAWS, DRAWS * _ROWS_DRAWN_FULLY // max(len(codes), 1))) if gathered else 0
-    alike = _alike(sums, k) if summed else None
-    if alike is not None:
-        for counts in _grouped_weights(alike[1], DRAWS, SEED):
+    kinds = alike(sums, k) if summed else None
+    if kinds is not None:
+        for counts in grouped_weights(kinds[1]):
             for metric in summed:
-                drawn[metric.name].append(metric.values(alike[0], counts.astype(float)))
-        summed = []
-    size = max(1, _CELLS // max(len(codes), 1))
-    for counts in cluster_weights(k):
-        if not summed and left <= 0:
-            break
-        for metric in summed:
-            drawn[metric.name].append(metric.values(sums, counts.astype(float)))
+                drawn[metric.name].append(metric.values(kinds[0], counts.astype(float)))
+    elif summed:
+        table = drawn_sums(np.stack(list(sums.values())))
+        for start in range(0, DRAWS, _AT_ONCE):
+            # Each draw's sums stand for one row: all that an additive metric can see.
+            rows = dict(zip(sums, table[:, start : start + _AT_ONCE], strict=True))
+            one = np.eye(min(_AT_ONCE, DRAWS - start))
+            for metric in summed:
+                drawn[metric.name].append(metric.values(rows, one))
+    size = max(1, CELLS // max(len(codes), 1))
+    for counts in cluster_weights(k) if left > 0 else ():
         taken = min(left, len(counts))
         for start in range(0, taken, size):
             weights = counts[start : min(start + size, taken), codes] * shares
@@ -348,19 +329,6 @@ def _shared_draws(
                 drawn[metric.name].append(np.asarray(metric.values(statistics, weights), dtype=float))
         left -= taken
     return drawn
-
-
-def _alike(sums: Statistics, k: int) -> tuple[dict[str, Array], Array] | None:
-    """Return (the sums of each different cluster, how many clusters have them); None where few are alike.
-
-    Clusters with equal sums are interchangeable, as in `_ratio_draws`; many clusters only, since it takes a sort.
-    """
-    table = np.column_stack(list(sums.values())) if sums and k > _CACHED else np.zeros((0, 0))
-    if not table.size or len(np.unique(table[:_CACHED], axis=0)) * 4 > 3 * _CACHED:
-        return None
-    rows = (table + 0.0).view(np.dtype((np.void, table.itemsize * table.shape[1]))).ravel()  # + 0.0: no negative zeros
-    _, first, copies = np.unique(rows, return_index=True, return_counts=True)
-    return ({name: column[first] for name, column in sums.items()}, copies) if len(first) * 4 <= k else None
 
 
 def _without_spread(value: float, names: Array, unit: str, confidence: float) -> tuple[float, float]:

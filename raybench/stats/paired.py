@@ -11,7 +11,7 @@ hits are 0 or 1, else a sign-flip permutation of the clusters' difference sums.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,25 +19,19 @@ import numpy as np
 from scipy import special
 
 from raybench.interfaces import Array, MetricDef, Statistics
-from raybench.stats.intervals import (
-    DRAWS,
-    FEW_CLUSTERS,
-    SEED,
-    cluster_bootstrap,
-    cluster_codes,
-    cluster_weights,
-    design_effect,
-    wilson,
-)
+from raybench.stats.draws import CELLS, DRAWS, SEED, cluster_codes, cluster_weights, distinct_rows, grouped_weights
+from raybench.stats.intervals import FEW_CLUSTERS, cluster_bootstrap, design_effect, wilson
 
 __all__ = [
     "PairedDifference",
     "holm",
     "mcnemar_exact",
     "mde",
+    "metric_test",
     "null_bounds",
     "paired_difference",
     "paired_metric",
+    "paired_test",
     "sign_flip",
 ]
 
@@ -45,7 +39,6 @@ __all__ = [
 FLIPS = 20_000
 #: Up to this many clusters with a difference, all 2**k sign patterns are tried.
 _EXACT = 16
-_CELLS = 2**21
 
 _MEAN = MetricDef("difference", over="one", hit="difference", binary=False)
 
@@ -101,7 +94,7 @@ def sign_flip(sums: Any, draws: int = FLIPS, seed: int = SEED) -> float:
         return float(np.mean(np.abs(signs @ values) >= observed))
     sizes, copies = np.unique(values, return_counts=True)
     rng = np.random.default_rng(seed)
-    extreme, chunk = 0, max(1, _CELLS // len(sizes))
+    extreme, chunk = 0, max(1, CELLS // len(sizes))
     for start in range(0, draws, chunk):
         plus = rng.binomial(copies, 0.5, size=(min(chunk, draws - start), len(sizes)))
         extreme += int(np.count_nonzero(np.abs((2 * plus - copies) @ sizes) >= observed))
@@ -123,14 +116,28 @@ def paired_difference(
     codes, k = cluster_codes(clusters)
     n, difference = len(a), a - b
     only_a, only_b = int(np.sum(difference > 0)), int(np.sum(difference < 0))
-    exact = k == n and bool(np.isin(np.concatenate([a, b]), (0, 1)).all())
-    test = "mcnemar_exact" if exact else "sign_flip"
     if n == 0:
-        return PairedDifference(None, None, None, None, test, 0, 0, 0, 0)
-    sums = np.bincount(codes, difference, minlength=k)
-    p = mcnemar_exact(only_a, only_b) if exact else sign_flip(sums, seed=seed)
+        return PairedDifference(None, None, None, None, "mcnemar_exact", 0, 0, 0, 0)
+    test, p = _tested(a, b, codes, k, seed)
     low, high, flags = _difference_interval(difference, codes, k, draws, seed, confidence)
     return PairedDifference(float(difference.mean()), low, high, p, test, n, k, only_a, only_b, flags)
+
+
+def paired_test(hits_a: Any, hits_b: Any, clusters: Any) -> tuple[float | None, float | None]:
+    """Return value and p of `paired_difference`, which costs less than the interval; (None, None) without rows."""
+    a, b = np.asarray(hits_a, dtype=float), np.asarray(hits_b, dtype=float)
+    if not len(a):
+        return None, None
+    codes, k = cluster_codes(clusters)
+    return float((a - b).mean()), _tested(a, b, codes, k, SEED)[1]
+
+
+def _tested(a: Array, b: Array, codes: Array, k: int, seed: int) -> tuple[str, float]:
+    """Return the name of the test that fits the rows, and its p value."""
+    difference = a - b
+    if k == len(a) and bool(np.isin(np.concatenate([a, b]), (0, 1)).all()):
+        return "mcnemar_exact", mcnemar_exact(int(np.sum(difference > 0)), int(np.sum(difference < 0)))
+    return "sign_flip", sign_flip(np.bincount(codes, difference, minlength=k), seed=seed)
 
 
 def paired_metric(
@@ -149,34 +156,101 @@ def paired_metric(
     Returns:
         The difference (`only_a` and `only_b` are 0: rows have no hits), and the two values.
     """
-    codes, k = cluster_codes(clusters)
     n = round(float(shares[sides == 0].sum()))
+    codes, k = cluster_codes(clusters)
+    both = _Both.of(metric, statistics, sides, codes, shares)
+    values = both.values(metric) if n else (math.nan, math.nan)
     if not n:
         return PairedDifference(None, None, None, None, "permutation", 0, 0, 0, 0), (None, None)
-    own = np.stack([shares * (sides == side) for side in (0, 1)])
-    values = [float(metric.values(statistics, weights[None])[0]) for weights in own]
     if not all(map(math.isfinite, values)):
         return PairedDifference(None, None, None, None, "permutation", n, k, 0, 0), (None, None)
-    observed = values[0] - values[1]
-
-    def differences(a: Array, b: Array) -> Array:
-        return metric.values(statistics, a) - metric.values(statistics, b)
-
-    drawn, permuted = [], []
-    rng, size = np.random.default_rng(SEED), max(1, _CELLS // len(codes))
-    for counts in cluster_weights(k, DRAWS):
-        for start in range(0, len(counts), size):
-            weights = counts[start : start + size, codes].astype(float)
-            drawn.append(differences(weights * own[0], weights * own[1]))
-            swapped = rng.integers(0, 2, size=(len(weights), k))[:, codes] != sides
-            permuted.append(differences(shares * ~swapped, shares * swapped))
-    found, null = (np.concatenate(parts) for parts in (drawn, permuted))
-    found, null = found[np.isfinite(found)], null[np.isfinite(null)]
-    low, high = np.quantile(found, [0.025, 0.975])
-    p = (1 + int(np.count_nonzero(np.abs(null) >= abs(observed) * (1 - 1e-9)))) / (1 + len(null))
+    found = np.concatenate(list(both.drawn(metric)))
+    found = found[np.isfinite(found)]
+    low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (math.nan, math.nan)
     flags = ("few clusters",) if k < FEW_CLUSTERS else ()
-    difference = PairedDifference(observed, float(low), float(high), p, "permutation", n, k, 0, 0, flags)
-    return difference, (values[0], values[1])
+    p = both.p(metric, values[0] - values[1])
+    difference = PairedDifference(values[0] - values[1], float(low), float(high), p, "permutation", n, k, 0, 0, flags)
+    return difference, values
+
+
+def metric_test(
+    metric: MetricDef, statistics: Statistics, sides: Array, clusters: Any, shares: Array
+) -> tuple[float | None, float | None]:
+    """Return the difference and p of `paired_metric`, which costs less than the interval; (None, None) if undefined."""
+    if not len(sides):
+        return None, None
+    both = _Both.of(metric, statistics, sides, cluster_codes(clusters)[0], shares)
+    values = both.values(metric)
+    if not all(map(math.isfinite, values)):
+        return None, None
+    return values[0] - values[1], both.p(metric, values[0] - values[1])
+
+
+@dataclass(frozen=True)
+class _Both:
+    """Two models' rows (of an additive metric: their cluster sums), drawn and swapped by cluster.
+
+    Attributes:
+        statistics: columns over the rows of both. sides: 0 for A, 1 for B. shares: weight of each row.
+        codes: (n,) cluster of each row. copies: how many clusters each code stands for.
+    """
+
+    statistics: Statistics
+    sides: Array
+    codes: Array
+    shares: Array
+    copies: Array
+
+    @classmethod
+    def of(cls, metric: MetricDef, statistics: Statistics, sides: Array, codes: Array, shares: Array) -> _Both:
+        """Sum additive metrics over clusters; clusters with equal sums on both sides are one, with copies."""
+        k = int(codes.max()) + 1 if len(codes) else 0
+        if not metric.additive or not k:
+            return cls(statistics, sides, codes, shares, np.ones(k, dtype=int))
+        plain = {name: column for name, column in statistics.items() if column.dtype != object}
+        sums = {name: np.bincount(codes + k * sides, column * shares, 2 * k) for name, column in plain.items()}
+        halves = [half for column in sums.values() for half in (column[:k], column[k:])]
+        first, copies = distinct_rows(np.column_stack(halves))
+        if len(first) * 4 > k:  # few alike: every cluster stands for itself
+            first, copies = np.arange(k), np.ones(k, dtype=int)
+        kept = np.concatenate([first, first + k])
+        places = np.tile(np.arange(len(first)), 2)
+        columns = {name: column[kept] for name, column in sums.items()}
+        return cls(columns, np.repeat([0, 1], len(first)), places, np.ones(len(kept)), copies)
+
+    def values(self, metric: MetricDef) -> tuple[float, float]:
+        """Return the metric of A and of B."""
+        weights = self.shares * self.copies[self.codes]
+        own = (weights * (self.sides == side) for side in (0, 1))
+        a, b = (float(metric.values(self.statistics, each[None])[0]) for each in own)
+        return a, b
+
+    def drawn(self, metric: MetricDef) -> Iterator[Array]:
+        """Yield differences under clusters drawn with replacement, both models' rows together."""
+        size = max(1, CELLS // len(self.codes))
+        alike = len(self.copies) < self.copies.sum()
+        for counts in grouped_weights(self.copies) if alike else cluster_weights(len(self.copies)):
+            for start in range(0, len(counts), size):
+                weights = counts[start : start + size, self.codes] * self.shares
+                yield self._differences(metric, weights * (self.sides == 0), weights * (self.sides == 1))
+
+    def p(self, metric: MetricDef, observed: float) -> float:
+        """Return the permutation p value: under the null a cluster's rows are as likely the other model's."""
+        rng, size = np.random.default_rng(SEED), max(1, CELLS // len(self.codes))
+        extreme = defined = 0
+        for start in range(0, DRAWS, size):
+            shape = (min(size, DRAWS - start), len(self.copies))
+            swapped = rng.binomial(self.copies, 0.5, shape) if self.copies.max() > 1 else rng.integers(0, 2, shape)
+            moved, stayed = swapped[:, self.codes], (self.copies - swapped)[:, self.codes]
+            a, b = np.where(self.sides == 0, stayed, moved), np.where(self.sides == 0, moved, stayed)
+            null = self._differences(metric, a * self.shares, b * self.shares)
+            null = null[np.isfinite(null)]
+            extreme += int(np.count_nonzero(np.abs(null) >= abs(observed) * (1 - 1e-9)))
+            defined += len(null)
+        return (1 + extreme) / (1 + defined)
+
+    def _differences(self, metric: MetricDef, a: Array, b: Array) -> Array:
+        return metric.values(self.statistics, a) - metric.values(self.statistics, b)
 
 
 def _difference_interval(

@@ -56,7 +56,7 @@ SEMI JOIN generations g USING (task, dataset, split, model, config, variant, ima
 -- Baselines stand beside systems scored on the same samples; others are leftovers.
 CREATE VIEW scores AS
 WITH newest AS (
-    SELECT DISTINCT s.* EXCLUDE (part) FROM raw_scores s
+    SELECT s.* EXCLUDE (part) FROM raw_scores s
     SEMI JOIN generations g USING (task, dataset, split, model, config, variant, images, kind, generation)
     WHERE s.kind <> 'baseline'
 ),
@@ -64,7 +64,7 @@ baselines AS (
     SELECT * EXCLUDE (part) FROM raw_scores WHERE kind = 'baseline'
     QUALIFY generation = max(generation) OVER (PARTITION BY task, dataset, split, sample_set, model)
 )
-SELECT * FROM newest
+SELECT DISTINCT * FROM newest
 UNION ALL BY NAME
 SELECT DISTINCT b.* FROM baselines b SEMI JOIN newest n USING (task, dataset, split, sample_set);
 

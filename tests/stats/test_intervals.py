@@ -6,12 +6,11 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from raybench.interfaces import MetricDef
-from raybench.stats import intervals
+from raybench.stats import draws, intervals
 from raybench.stats.intervals import (
     bootstrap_values,
     clopper_pearson,
     cluster_bootstrap,
-    cluster_weights,
     design_effect,
     interval,
     reduced_intervals,
@@ -59,18 +58,6 @@ def test_wilson_refuses_impossible_counts_and_knows_nothing_of_no_rows():
     for k, n in ((5, 4), (-1, 4)):
         with pytest.raises(ValueError, match="successes"):
             wilson(k, n)
-
-
-def test_cluster_weights_are_bounded_chunks_of_one_stream(monkeypatch):
-    whole = np.concatenate(list(cluster_weights(50, 400, seed=3)))
-    monkeypatch.setattr(intervals, "_CELLS", 500)
-    chunks = list(cluster_weights(50, 400, seed=3))
-    assert len(chunks) == 40
-    assert all(chunk.size <= 500 for chunk in chunks)
-    assert (np.concatenate(chunks) == whole).all()
-    assert whole.shape == (400, 50)
-    assert (whole.sum(axis=1) == 50).all()
-    assert not (whole == np.concatenate(list(cluster_weights(50, 400, seed=4)))).all()
 
 
 def test_design_effect_by_hand():
@@ -193,7 +180,8 @@ def test_a_callable_and_chunks_give_what_a_metric_gives(monkeypatch):
     rng = np.random.default_rng(3)
     data, clusters = columns(rng.random(120)), rng.integers(0, 40, 120)
     whole = bootstrap_values(MEAN, data, clusters, draws=100)
-    monkeypatch.setattr(intervals, "_CELLS", 700)
+    monkeypatch.setattr(intervals, "CELLS", 700)
+    monkeypatch.setattr(draws, "CELLS", 700)
     assert bootstrap_values(MEAN.values, data, clusters, draws=100) == pytest.approx(whole)
 
 
@@ -269,14 +257,6 @@ def test_many_clusters_with_few_different_sums_are_drawn_by_kind():
     width = plain.high - plain.low
     assert [found.low, found.high] == pytest.approx([plain.low, plain.high], abs=0.15 * width)
     assert [squared.low, squared.high] == pytest.approx([found.low**2, found.high**2], rel=1e-6)
-
-
-def test_draws_of_many_clusters_do_not_depend_on_how_they_are_counted(monkeypatch):
-    counted = np.concatenate(list(cluster_weights(5000, 20)))
-    monkeypatch.setattr(intervals, "_CACHED", 10**6)
-    monkeypatch.setattr(intervals, "_CELLS", 5000 * 3)
-    assert (counted == np.concatenate(list(cluster_weights(5000, 20)))).all()
-    assert (counted.sum(axis=1) == 5000).all()
 
 
 def test_gathered_metrics_get_fewer_draws_over_many_rows():

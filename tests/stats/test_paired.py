@@ -12,7 +12,17 @@ from statsmodels.stats.multitest import multipletests
 from raybench.interfaces import MetricDef
 from raybench.stats import paired
 from raybench.stats.intervals import wilson
-from raybench.stats.paired import holm, mcnemar_exact, mde, null_bounds, paired_difference, paired_metric, sign_flip
+from raybench.stats.paired import (
+    holm,
+    mcnemar_exact,
+    mde,
+    metric_test,
+    null_bounds,
+    paired_difference,
+    paired_metric,
+    paired_test,
+    sign_flip,
+)
 
 
 @pytest.mark.parametrize(("b", "c", "p"), [(1, 4, 0.375), (5, 15, 0.041), (0, 8, 0.0078), (3, 11, 0.057), (0, 0, 1.0)])
@@ -177,3 +187,31 @@ def test_mde_grows_with_clusters_and_has_its_inverse():
 def test_null_bounds():
     assert null_bounds(3, 20, 5) == (0.12, 0.32)
     assert null_bounds(0, 0, 0) == (None, None)
+
+
+def test_cluster_sums_and_kinds_of_clusters_change_nothing():
+    stacked, sides, _ = _sides(np.random.default_rng(7), (0.85, 0.78), n=400)
+    added = MetricDef("f1", over="all", reduce=_f1, additive=True, binary=False)
+    pairs = np.tile(np.arange(400) // 2, 2)
+    for clusters, like in ((pairs, 0.04), (np.tile(np.arange(400), 2), 0.04), (np.tile(np.arange(400) // 80, 2), 1e-9)):
+        plain, values = paired_metric(F1, stacked, sides, clusters, np.ones(800))
+        found, same = paired_metric(added, stacked, sides, clusters, np.ones(800))
+        assert same == pytest.approx(values)
+        assert found.p == pytest.approx(plain.p, abs=like)
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=like / 4 + 1e-9)
+        assert (found.n, found.n_clusters) == (plain.n, plain.n_clusters)
+
+
+def test_a_test_without_its_interval_is_the_same_test():
+    rng = np.random.default_rng(8)
+    a, b = rng.integers(0, 2, 300), rng.integers(0, 2, 300)
+    for clusters in (np.arange(300), np.arange(300) // 3):
+        whole = paired_difference(a, b, clusters)
+        assert paired_test(a, b, clusters) == (whole.value, whole.p)
+    assert paired_test([], [], []) == (None, None)
+    stacked, sides, _ = _sides(rng, (0.9, 0.7))
+    clusters, shares = np.tile(np.arange(150), 2), np.ones(300)
+    whole, _ = paired_metric(F1, stacked, sides, clusters, shares)
+    assert metric_test(F1, stacked, sides, clusters, shares) == (whole.value, whole.p)
+    nothing = {name: column[:0] for name, column in stacked.items()}
+    assert metric_test(F1, nothing, sides[:0], clusters[:0], shares[:0]) == (None, None)
