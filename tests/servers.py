@@ -33,7 +33,7 @@ from aiohttp import web
 __all__ = ["FakeOpenAI", "Settings", "answer_to", "free_port", "share_of"]
 
 #: What else than an answer `mode` may give.
-MODES = ("normal", "hang", "trickle", "garbage", "null", "no_choices", "drop")
+MODES = ("normal", "hang", "trickle", "garbage", "empty", "null", "no_choices", "drop")
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,8 @@ class _App:
             return stream
         if mode == "garbage":
             return web.Response(text='{"choices": [', content_type="application/json")
+        if mode == "empty":
+            return web.Response(body=b"", content_type="application/json")
         if mode == "drop":
             assert request.transport is not None
             request.transport.abort()

@@ -132,10 +132,10 @@ class Criteria(RecordPrompted):
             statistics = super().aggregate(item, found)
             met = [False] * len(item["criteria"])
             return _added(item["criteria"], met) if statistics.get("judged") else statistics
-        met = _met(item, found)
-        if None in met:
+        known = _met(item, found)
+        if None in known:
             return self.statistics({"status": "engine_error", "label": None})
-        return _added(item["criteria"], [bool(each) for each in met])
+        return _added(item["criteria"], [bool(each) for each in known])
 
     def possible(self) -> Sequence[Mapping[str, float]]:
         """Return the worst and the best that a rubric of one good point and one fault allows; see `extremes`."""

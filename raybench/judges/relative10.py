@@ -146,7 +146,7 @@ def _extremes(candidate: Sequence[float | None], reference: Sequence[float | Non
     gaps = [abs(known[0] - known[-1])] * 2 if len(known) == len(candidate) else [
         0.0, float(max(max(each - _LOW, _HIGH - each) for each in known or [float(_LOW)]))
     ]  # fmt: skip
-    out = []
+    out: list[Mapping[str, float]] = []
     for least, most in ((_LOW, _HIGH), (_HIGH, _LOW)):
         filled = _twice(
             [least if each is None else each for each in candidate],

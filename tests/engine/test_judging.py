@@ -254,7 +254,9 @@ FAULTS = {
     "two verdicts": ({"says": "A\nB"}, "parse_failed"),
     "300 tokens of reasoning": ({"says": REASONING, "finish": "length"}, "truncated"),
     "an empty text": ({"says": ""}, "parse_failed"),
-    "an empty body": ({"mode": "null"}, "engine_error"),
+    "an empty body": ({"mode": "empty"}, "engine_error"),
+    "null for a text": ({"mode": "null"}, "engine_error"),
+    "bytes for ever": ({"mode": "trickle"}, "engine_error"),
     "a refusal": ({"says": "I'm sorry, I cannot help with medical content."}, "refused_by_judge"),
     "no choices": ({"mode": "no_choices"}, "engine_error"),
     "half a body": ({"mode": "garbage"}, "engine_error"),
@@ -286,6 +288,20 @@ def test_a_judge_at_fault_moves_no_score_and_hangs_nothing(fault, tmp_path):
     second = state in ("parse_failed", "truncated")
     assert [row["attempt"] for row in asked] == [2 if second else 1] * (0 if state == "engine_error" else 2)
     assert sent <= 8
+
+
+@pytest.mark.parametrize("said", [("hm", "0", "1"), ("0/10",), ("<think>",), ("a", "b")])
+def test_log_probabilities_of_other_tokens_are_no_verdict(said, tmp_path):
+    """The server forces nothing: what its first token would have been is no label, so nothing is chosen from it."""
+    root = folder(tmp_path, {("m", "short", 0): ["Mass.", "a cyst", "a node", CANNOT]}, ["mass"] * 4)
+    plain = {"protocol_options": {"audit_share": 0.0}}
+    with FakeOpenAI(labels=said) as server:
+        judge_here(root, backend_="openai", base_url=server.base_url, model="fake", label_mode="logprobs", **plain)
+        assert server.requests == 2
+    found = one(Store(root), metric="judge_accuracy")
+    assert (found["value"], found["n"], found["null_verdicts"]) == (0.5, 2, 2)
+    assert (found["bound_low"], found["bound_high"]) == (0.25, 0.75)
+    assert steadiness(Store(root), "j").states == {"parse_failed": 2}
 
 
 def test_429_is_waited_for_and_bounded(tmp_path):
@@ -368,8 +384,24 @@ def test_criteria_come_with_the_sample(tmp_path):
     found = one(Store(root), metric="criteria_score")
     assert found["n"] == 3, "a sample without criteria counts nowhere"
     assert found["value"] == pytest.approx((2 / 4 + 4 / 4 + 0) / 3)
+    assert (found["bound_low"], found["bound_high"]) == (found["value"], found["value"])
     assert one(Store(root), metric="criteria_good_met_rate")["value"] == pytest.approx(2 / 3)
     assert one(Store(root), metric="criteria_fault_met_rate")["value"] == pytest.approx(1 / 3)
+
+
+def test_a_rubric_with_an_unread_criterion_is_bounded_by_its_points(tmp_path):
+    root = folder(tmp_path, {("m", "short", 0): ["mass", "cyst"]}, ["mass"] * 2, context=[{"criteria": RUBRIC}] * 2)
+    odd = Response("", label_logprobs={"9": 0.0})
+
+    def said(row: dict[str, Any]) -> Any:
+        if "Invents" in text_of(row):
+            return odd if "cyst" in text_of(row) else "B"
+        return "A"
+
+    judge_here(root, Says(said), protocol="criteria")
+    found = one(Store(root), metric="criteria_score")
+    assert (found["value"], found["n"], found["null_verdicts"]) == (1.0, 1, 1)
+    assert (found["bound_low"], found["bound_high"]) == ((1 + (4 - 2) / 4) / 2, 1.0), "the fault that is not known"
 
 
 def test_pairs_have_two_orders_and_a_prejudiced_judge_decides_nothing(tmp_path):
@@ -419,6 +451,12 @@ def test_a_panel_pools_stored_verdicts(tmp_path):
     rows = verdicts(root, "judge = 'panel'")
     assert {row["decided_by"] for row in rows} == {"panel"}
     assert "panel: 2 CORRECT, 1 INCORRECT" in {row["rationale"] for row in rows}
+    two = {**panel, "name": "two", "protocol_options": {"judges": ["x", "y"]}}
+    judge_here(root, **two)
+    split = one(Store(root), judge="two", metric="judge_accuracy")
+    assert (split["value"], split["n"], split["null_verdicts"]) == (pytest.approx(1 / 3), 3, 1), "x and y are at odds"
+    assert (split["bound_low"], split["bound_high"]) == (0.25, 0.5)
+    assert steadiness(Store(root), "two").states == {"ok": 3, "undecided": 1}
     four = {**panel, "name": "four", "protocol_options": {"judges": ["x", "y", "z", "absent"]}}
     judge_here(root, **four)
     found = one(Store(root), judge="four", metric="judge_accuracy")
