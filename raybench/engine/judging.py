@@ -14,7 +14,7 @@ from raybench.engine.groups import CHUNK_ROWS, write_groups
 from raybench.engine.judge_estimates import judge_estimate
 from raybench.engine.plan import PlannedModel, block_rows, check_hosts, is_restricted
 from raybench.engine.stages import judge_rows
-from raybench.errors import DataError
+from raybench.errors import DataError, nearest
 from raybench.interfaces import JudgeProtocol
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.scoring import stored_tasks
@@ -69,12 +69,12 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
     counts: Row = {"items": 0, "decided": 0, "checks": 0, "distinct": 0, "protocols": {}}
     empty: Row = {"file": "", "rows": 0, "block_rows": 1}
     with store.connect(("records", "scores", "verdicts", "runs", "samples")) as connection:
-        cells = [cell for cell in stream(connection, _CELLS_SQL) if chosen.matches(cell)]
+        stored = list(stream(connection, _CELLS_SQL))
+        cells = [cell for cell in stored if chosen.matches(cell)]
         if not cells and chosen.cells is not None:
             return {**empty, "cells": [], **counts}
         if not cells:
-            where = f"task {chosen.task or 'any'}, model {chosen.model or 'any'}"
-            raise DataError(f"{spec.output}: nothing to judge for {where}")
+            raise DataError(f"{spec.output}: nothing to judge{_unmatched(chosen, stored)}")
         _check_restricted(spec, judge, connection, cells)
         connection.register("chosen", pa.Table.from_pylist(cells))
         connection.execute("CREATE TABLE cells AS SELECT * FROM chosen")
@@ -87,6 +87,17 @@ def judge_todo(spec: RunSpec, judge: PlannedModel, chosen: JudgeFilter, run_id: 
             return {**empty, "cells": cells, **counts}
         todo = {**_write_missing(store, connection, name, judge.spec.replicas[1], counts), "cells": cells}
         return todo if commit else {**todo, "estimate": judge_estimate(store, connection, judge, todo)}
+
+
+def _unmatched(chosen: JudgeFilter, stored: Sequence[Row]) -> str:
+    """Say which task or model that was named has no answers, and which have some."""
+    said = ""
+    for name, wanted in (("task", chosen.task), ("model", chosen.model)):
+        known = sorted({str(cell[name]) for cell in stored})
+        if wanted is not None and wanted not in known:
+            said += f" for {name} {wanted!r}{nearest(wanted, known)}; answered here: {', '.join(known) or 'none'}"
+    both = f" for model {chosen.model!r} on task {chosen.task!r}" if chosen.task and chosen.model else ""
+    return said or both or ": no stored answers"
 
 
 _CELLS_SQL = f"SELECT DISTINCT {', '.join(CELL)} FROM records WHERE outcome <> 'failed' ORDER BY ALL"

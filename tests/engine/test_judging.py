@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from raybench.engine.judging import judge_todo
+from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.plan import PlannedModel
 from raybench.engine.stages import REPEATED_SHARE, judge_rows
+from raybench.errors import DataError
 from raybench.judges.reference_verdict import ReferenceVerdict
 from raybench.leaderboard.strengths import strength_boards
 from raybench.schema import Response, canonical_json
 from raybench.scoring import score_store
 from raybench.scoring.flips import flips_between, steadiness, template_flips
 from raybench.store import Store
-from tests.engine.judged import Says, judge_here, plan_here
+from tests.engine.judged import Says, entry, judge_here, plan_here
 from tests.results import CANNOT, FAILED, fill, one, questions, scores
 from tests.servers import FakeOpenAI
 
@@ -145,6 +146,19 @@ def test_a_dry_run_counts_with_the_judges_own_tokeniser(tmp_path):
     assert estimate["counted"] == 2
     assert estimate["tokens_out"] == 2
     assert estimate["tokens_in"] == sum(row["tokens_in"] for row in verdicts(root))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"task": "vqas"}, r"nothing to judge for task 'vqas' \(did you mean 'vqa'\?\); answered here: vqa$"),
+        ({"model": "n"}, "nothing to judge for model 'n'; answered here: m$"),
+    ],
+)
+def test_a_task_or_model_without_answers_is_one_sentence(chosen, said, tmp_path):
+    spec, planned = entry(folder(tmp_path, {("m", "short", 0): ["a"]}, ["mass"]))
+    with pytest.raises(DataError, match=said):
+        judge_todo(spec, planned, JudgeFilter(**chosen), "r", commit=False)
 
 
 # --- keys ------------------------------------------------------------------------------------------------------------
