@@ -6,9 +6,10 @@ record rows -> judge item rows (with content keys) -> verdict row
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from pydantic_core import from_json
 
 from raybench.data.images import PREPROCESSING, fingerprint, open_image, preprocessing, read_bytes, sha256, size_px
 from raybench.errors import DataError, SpecError, nearest
@@ -326,4 +327,4 @@ def _with_caption(messages: Sequence[Row], sample: Row) -> list[Row]:
 
 
 def _json(text: Any) -> Any:
-    return json.loads(text) if isinstance(text, str) else text
+    return from_json(text) if isinstance(text, str) else text

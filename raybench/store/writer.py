@@ -1,8 +1,9 @@
 """Append rows so that each is durable before it is counted.
 
 On local disk a row is one line of `TABLE/<uuid>.jsonl.open`, flushed as it is
-appended, and the file is sealed into a Parquet part at 256 rows or 10 s. On an
-object store there is no append: rows become a part at 256 rows or 10 s. A
+appended and synced at every 256th; the file is sealed into a Parquet part at 1,024
+rows or 10 s. On an object store there is no append: rows become a part at 256 rows
+or 10 s. A
 writer that dies leaves an open file whose lock the kernel has released; the
 next run seals it.
 """
@@ -27,9 +28,21 @@ from pydantic_core import to_json
 from raybench.schema import TABLES, Row
 from raybench.store.files import Files, new_id, now
 
-__all__ = ["OPEN_SUFFIX", "SEAL_ROWS", "SEAL_SECONDS", "Writer", "open_rows", "seal_orphans", "write_part"]
+__all__ = [
+    "LOCAL_SEAL_ROWS",
+    "OPEN_SUFFIX",
+    "SEAL_SECONDS",
+    "SYNC_ROWS",
+    "Writer",
+    "open_rows",
+    "seal_orphans",
+    "write_part",
+]
 
-SEAL_ROWS = 256
+#: Rows that the loss of a machine, or of an object store's connection, may take with it.
+SYNC_ROWS = 256
+#: Rows of a part on local disk, where they are safe before: a part costs the same whatever it holds.
+LOCAL_SEAL_ROWS = 1024
 SEAL_SECONDS = 10.0
 OPEN_SUFFIX = ".jsonl.open"
 
@@ -66,6 +79,8 @@ class Writer:
         self._files, self._table, self._stamp = files, table, dict(stamp or {})
         self._lines: list[bytes] = []
         self._open: IO[bytes] | None = None
+        self._seal_rows = LOCAL_SEAL_ROWS if files.is_local else SYNC_ROWS
+        self._synced = 0
         self._name = ""
         self._since = 0.0
         self._lock = threading.Lock()
@@ -88,8 +103,11 @@ class Writer:
             if self._open is not None:
                 self._open.write(b"".join(lines))
                 self._open.flush()
-            if len(self._lines) >= SEAL_ROWS or time.monotonic() - self._since >= SEAL_SECONDS:
+            if len(self._lines) >= self._seal_rows or time.monotonic() - self._since >= SEAL_SECONDS:
                 self._seal()
+            elif self._open is not None and len(self._lines) >= self._synced + SYNC_ROWS:
+                os.fsync(self._open.fileno())
+                self._synced = len(self._lines)
 
     def flush(self) -> None:
         """Make every row appended so far durable; on local disk each already is."""
@@ -121,7 +139,7 @@ class Writer:
         if self._open is not None:
             self._files.delete(f"{self._table}/{self._name}{OPEN_SUFFIX}")
             self._open.close()
-        self._lines, self._open = [], None
+        self._lines, self._open, self._synced = [], None, 0
 
     def _seal_on_time(self) -> None:
         while not self._closed.wait(1.0):

@@ -17,7 +17,7 @@ import pytest
 
 from raybench.store import Store, now
 from raybench.store.compact import compact
-from raybench.store.writer import SEAL_ROWS
+from raybench.store.writer import SYNC_ROWS
 from tests.engine.test_kill import ROOT, ROWS, _Server, _until
 from tests.servers import free_port
 
@@ -67,13 +67,13 @@ def _attempt(number: int) -> dict[str, Any]:
 def test_rows_are_durable_at_256_and_at_a_flush(bucket: str) -> None:
     store = Store(f"{bucket}/writer")
     writer = store.writer("attempts", run_id="r")
-    for number in range(SEAL_ROWS - 1):
+    for number in range(SYNC_ROWS - 1):
         writer.append(_attempt(number))
     assert store.parts("attempts") == [], "an object store has no append"
-    writer.append(_attempt(SEAL_ROWS - 1))
+    writer.append(_attempt(SYNC_ROWS - 1))
     assert len(store.parts("attempts")) == 1
-    writer.append(_attempt(SEAL_ROWS))  # dies with its writer: at most 255 rows do
-    assert store.query("SELECT count(*) AS n FROM attempts", (), ("attempts",)) == [{"n": SEAL_ROWS}]
+    writer.append(_attempt(SYNC_ROWS))  # dies with its writer: at most 255 rows do
+    assert store.query("SELECT count(*) AS n FROM attempts", (), ("attempts",)) == [{"n": SYNC_ROWS}]
     writer.flush()
     assert len(store.parts("attempts")) == 2
     writer.close()
@@ -150,8 +150,8 @@ def test_a_run_killed_on_an_object_store_goes_on(bucket: str, tmp_path: Path, ta
         assert rows == {"n": ROWS, "keys": ROWS}
         assert stats["distinct"] == ROWS
         again = stats["requests"] - ROWS
-        print(f"{again} rows sent again, at most {SEAL_ROWS} or 10 s of work allowed")
-        assert again <= SEAL_ROWS + 16, "unsealed rows, and what was in flight"
+        print(f"{again} rows sent again, at most {SYNC_ROWS} or 10 s of work allowed")
+        assert again <= SYNC_ROWS + 16, "unsealed rows, and what was in flight"
         status = subprocess.run(
             [sys.executable, "-m", "raybench.cli", "status", f"{bucket}/killed"],
             cwd=ROOT,

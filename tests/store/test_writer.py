@@ -142,14 +142,20 @@ def test_a_file_sealed_while_others_look_for_orphans_is_left_alone(store, monkey
     assert texts(store) == ["text 0"]
 
 
-def test_sealing_at_256_rows(store):
+def test_rows_are_synced_on_the_way_and_sealed_when_there_are_many(store, monkeypatch):
+    synced, real = [], os.fsync
+    monkeypatch.setattr(writer.os, "fsync", lambda file: (synced.append(os.fstat(file).st_size), real(file)))
     appender = store.writer("responses")
-    for i in range(257):
+    for i in range(writer.SYNC_ROWS):
+        appender.append(row(i))
+    (size,) = synced
+    assert size == os.path.getsize(f"{store.files.root}/responses/{opened(store)[0]}"), "every row is on the disk"
+    for i in range(writer.SYNC_ROWS, writer.LOCAL_SEAL_ROWS + 1):
         appender.append(row(i))
     (part,) = sealed(store)
-    assert pq.read_metadata(f"{store.files.root}/responses/{part}").num_rows == 256
+    assert pq.read_metadata(f"{store.files.root}/responses/{part}").num_rows == writer.LOCAL_SEAL_ROWS
     assert len(open_rows(store.files, "responses", opened(store)[0])) == 1
-    assert len(texts(store)) == 257
+    assert len(texts(store)) == writer.LOCAL_SEAL_ROWS + 1
 
 
 def test_sealing_by_time(store, monkeypatch):
