@@ -55,6 +55,11 @@ def steadiness_lines(folder: str, name: str) -> list[str]:
         lines.append(f"judge {name}: no verdict by state: {', '.join(f'{n} {state}' for state, n in nulls.items())}")
     if found.second_attempts:
         lines.append(f"judge {name}: {found.second_attempts} verdicts took a format reminder")
+    if found.reluctant:
+        lines.append(
+            f"judge {name}: on {found.reluctant} of {found.weighed} verdicts the labels had under half of the"
+            " probability: it wanted to say something else"
+        )
     if found.checked.n:
         lines.append(f"judge {name}: {_rate(found.checked)} of the checked exact matches called otherwise")
     if found.flagged:

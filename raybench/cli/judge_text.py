@@ -10,6 +10,7 @@ import typer
 
 from raybench.cli.render import table
 from raybench.errors import DataError
+from raybench.schema import Row
 
 if TYPE_CHECKING:
     from raybench.engine.judge_check import Checked
@@ -51,9 +52,12 @@ def checked(found: Checked) -> str:
     return text + f"card: {found.folder}/judge_card.json, page: {found.folder}/judge_card.md\n"
 
 
-def _gate(entry: dict[str, object]) -> str:
-    bar = entry["gate"]
-    return "" if bar is None else f"{'ok' if entry['passed'] else 'MISSED'} >= {100 * float(str(bar)):.0f}"
+def _gate(entry: Row) -> str:
+    if entry["gate"] is None:
+        return ""
+    shares = [each["value"] or 0.0 for each in entry["languages"].values()]
+    word = "ok" if entry["passed"] else "too few" if min(shares) >= entry["gate"] else "MISSED"
+    return f"{word} >= {100 * entry['gate']:.0f}"
 
 
 def _percent(value: float | None) -> str:

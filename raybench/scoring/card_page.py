@@ -58,13 +58,19 @@ def _categories(card: Row, meanings: Mapping[str, str]) -> str:
     rows = []
     for name, entry in card["categories"].items():
         languages = ", ".join(f"{language} {_percent(each['value'])}" for language, each in entry["languages"].items())
-        bar = (
-            "" if entry["gate"] is None else f"{'passed' if entry['passed'] else '**missed**'} (>= {entry['gate']:.0%})"
-        )
+        bar = "" if entry["gate"] is None else f"{_gate(entry)} (>= {entry['gate']:.0%})"
         rows.append([f"{name}: {meanings[name]}", str(entry["n"]), _rate(entry["bare"]), languages, bar,
                      _rate(entry["as_used"]), _percent(entry["called_correct"])])  # fmt: skip
     header = ["category", "items", "judged as deserved, bare", "by language", "gate", "as used", "called CORRECT"]
     return "## Categories\n\n" + _table(header, rows)
+
+
+def _gate(entry: Row) -> str:
+    """Say how a gated category ended: a share over the bar may still be one of too few items."""
+    if entry["passed"]:
+        return "passed"
+    shares = [each["value"] or 0.0 for each in entry["languages"].values()]
+    return "**too few items**" if min(shares) >= entry["gate"] else "**missed**"
 
 
 def _attacks(card: Row) -> str:

@@ -45,6 +45,8 @@ class Steadiness:
         states: state of a verdict (ok, parse_failed, ...) -> calls.
         second_attempts: calls that took a format reminder.
         flagged: rows with injection-like patterns; `rows` all of the judge's.
+        weighed: verdicts with label probabilities; `reluctant` those whose labels had under half of all probability:
+            the judge wanted to say something else, perhaps to decline, which a forced label hides.
     """
 
     repeats: Rate
@@ -54,6 +56,8 @@ class Steadiness:
     by_rule: int
     flagged: int
     rows: int
+    weighed: int
+    reluctant: int
 
 
 _REPEATS_SQL = """
@@ -73,7 +77,8 @@ WHERE a.judge = ? AND a.aspect LIKE '%"audit"%' AND r.decided_by = 'rule' AND a.
 _COUNTS_SQL = """
 SELECT count(*) AS rows, count(*) FILTER (decided_by = 'rule') AS by_rule,
     count(*) FILTER (coalesce(attempt, 1) > 1) AS second_attempts,
-    count(*) FILTER (len(coalesce(injection_flags, [])) > 0) AS flagged FROM all_verdicts WHERE judge = ?
+    count(*) FILTER (len(coalesce(injection_flags, [])) > 0) AS flagged,
+    count(label_mass) AS weighed, count(*) FILTER (label_mass < 0.5) AS reluctant FROM all_verdicts WHERE judge = ?
 """
 _STATES_SQL = """
 SELECT CASE WHEN decided_by = 'panel' AND label = 'UNDECIDED' THEN 'undecided' ELSE status END AS status, count(*) AS n

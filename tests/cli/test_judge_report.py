@@ -13,6 +13,7 @@ from raybench.cli.judge_report import judge_plan_lines, steadiness_lines
 from raybench.cli.running import _judge_entry
 from raybench.cli.strength_text import strengths
 from raybench.leaderboard.strengths import strength_boards
+from raybench.schema import Response
 from raybench.scoring import score_store
 from raybench.store import Store
 from tests.engine.judged import Says, judge_here
@@ -82,6 +83,16 @@ def test_the_end_of_judging_tells_flips_and_strengths(tmp_path):
     assert title.startswith("vqa on d/test (short, images with): Bradley-Terry strengths by j (pairwise)")
     assert title.endswith("(uncalibrated), log odds around the mean [95 % interval], 4 contests")
     assert [line.split()[:2] for line in lines] == [["a", "+0.00"], ["b", "+0.00"]]
+
+
+def test_a_judge_that_wanted_to_say_something_else_is_told(tmp_path):
+    store = Store(str(tmp_path / "out"))
+    fill(store, questions(["mass"] * 3), {("a", "short", 0): ["one", "two", "three"]})
+    score_store(store)
+    weak = Response("A", label_logprobs={"A": -3.0, "B": -4.0})
+    judge_here(store.name, Says(lambda row: weak if "two" in str(row["messages"][-1]) else "A"))
+    (line,) = steadiness_lines(store.name, "j")
+    assert line.startswith("judge j: on 1 of 3 verdicts the labels had under half of the probability")
 
 
 def test_the_leaderboard_shows_strengths_as_text_and_json(tmp_path):

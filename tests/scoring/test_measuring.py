@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import cohen_kappa_score
 
 from raybench.judges._suite import CATEGORIES, Item, gates, suite
+from raybench.scoring.card_page import _gate as gate_said
 from raybench.scoring.measuring import Judged, calibration, length_slope, measure
 
 BARS = {name: {gate.category: gate.least for gate in gates(name)} for name in ("phantom", "medical")}
@@ -73,6 +74,12 @@ def test_a_judge_that_fails_one_language_is_unsupported(items: list[Item]) -> No
 def test_too_few_items_support_nobody(items: list[Item]) -> None:
     card = measure(judged_by(suite("medical", 20), lambda item: item.label), BARS["medical"])
     assert "identity (en): 20 items, 300 are needed" in card["reasons"]
+    entries = {name: entry for name, entry in card["categories"].items() if entry["gate"]}
+    assert {gate_said(entry) for entry in entries.values()} == {"**too few items**"}, "no share was missed"
+    poor = measure(judged_by(suite("medical", 20), lambda _: "CORRECT"), BARS["medical"])["categories"]
+    assert {name: gate_said(poor[name]) for name in ("identity", "negation_flip")} == {
+        "identity": "**too few items**", "negation_flip": "**missed**",
+    }  # fmt: skip
 
 
 def test_rates_are_over_answers_not_attacks_and_agree_with_scikit_learn(items: list[Item]) -> None:
