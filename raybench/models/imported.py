@@ -89,7 +89,10 @@ def _read(path: str, text_field: str | None, id_field: str | None, _stamp: str) 
     for number, row in enumerate(read_rows(path), 1):
         where = f"{path}, row {number}"
         given = row[_field(row, id_field, ID_FIELDS, "an id", "id_field", where)]
-        key = "" if given is None else str(given).strip()
+        if isinstance(given, bool | list | dict):
+            raise DataError(f"{where}: an id must be text or a number, not {given!r:.60}")
+        # A table's ways to leave a cell out, NaN among them.
+        key = "" if given is None or given != given else str(given).strip()
         text = row[_field(row, text_field, TEXT_FIELDS, "an answer", "--text-field", where)]
         if not key:
             raise DataError(f"{where}: blank id")

@@ -10,19 +10,31 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from raybench.data.images import read_bytes, size_px
+from raybench.data.tables import column
 from raybench.errors import DataError
 from raybench.parsing.boxes import read_boxes
 from raybench.schema import Answer, Box, ImageRef, Row
+from raybench.tasks._layout import entries
 
 #: Annotators overshoot an edge by a little; half a side beyond it is another unit.
 _SLACK = 0.5
 
-__all__ = ["PROMPTS", "box", "corners_of", "image_px", "listed", "read_answer"]
+__all__ = [
+    "PROMPTS",
+    "box",
+    "coco_entries",
+    "coco_id",
+    "corners_of",
+    "image_px",
+    "listed",
+    "read_answer",
+    "size_of",
+]
 
 PROMPTS: dict[str, str] = {
     "native": '{question}\nGive a bounding box for each, with its label. Answer "none" if there is none.',
@@ -88,6 +100,45 @@ def image_px(image: ImageRef, where: str) -> tuple[int, int]:
     if size is None:
         raise DataError(f"{where}: its boxes are in pixels and the size of {image.uri} cannot be read")
     return size[0], size[1]
+
+
+def size_of(cells: Sequence[Any], where: str) -> tuple[int, int]:
+    """Return (width_px, height_px) of two cells.
+
+    Raises:
+        DataError: no two positive numbers.
+    """
+    try:
+        width, height = (int(float(cell)) for cell in cells)
+    except (TypeError, ValueError, OverflowError):
+        raise DataError(f"{where}: width and height must be numbers, not {cells[0]!r} and {cells[1]!r}") from None
+    if width < 1 or height < 1:
+        raise DataError(f"{where}: width and height must be positive, not {width} and {height}")
+    return width, height
+
+
+def coco_entries(document: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield one of a COCO document's lists of objects with the place of each, e.g. "coco.json, image 3".
+
+    Raises:
+        DataError: no list of objects.
+    """
+    items = document.get(name) or []
+    if not isinstance(items, list):
+        raise DataError(f"{path}: {name} must be a list, not a {type(items).__name__}")
+    yield from entries(items, path, {"categories": "category"}.get(name, name.removesuffix("s")))
+
+
+def coco_id(entry: Mapping[str, Any], name: str, where: str) -> str | int:
+    """Return an id of a COCO entry.
+
+    Raises:
+        DataError: missing, or neither a number nor text.
+    """
+    value = column(entry, name, where)
+    if not isinstance(value, str | int):
+        raise DataError(f"{where}: {name} must be a number or text, not {value!r}")
+    return value
 
 
 def read_answer(sample: Row, text: str) -> Answer:

@@ -18,12 +18,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import fsspec
-
 from raybench.data.tables import column
 from raybench.errors import DataError
 from raybench.schema import Row
-from raybench.tasks._layout import age_group, csv_rows, exists, expand, image_path, text_of
+from raybench.tasks._layout import age_group, csv_rows, exists, expand, image_path, lines_of, text_of
 
 __all__ = ["CHEXPERT_FINDINGS", "NO_FINDING", "SUFFIXES", "CxrImage", "cxr_images", "names_in"]
 
@@ -133,8 +131,7 @@ def _listed_names(path: str, split: str) -> set[str] | None:
     name = f"{path.rsplit('/', 1)[0]}/{split}_list.txt"
     if not exists(name):
         raise DataError(f"no {name}: split {split!r} needs NIH's list of it; `split: all` takes every image")
-    with fsspec.open(name, "r", encoding="utf-8-sig") as file:
-        return {line.strip() for line in file if line.strip()}
+    return set(lines_of(name))
 
 
 def _rsna(path: str, root: str) -> Iterator[CxrImage]:
@@ -145,7 +142,8 @@ def _rsna(path: str, root: str) -> Iterator[CxrImage]:
         target = text_of(column(row, "Target", where)) in ("1", "1.0")
         positive[patient] = positive.get(patient, False) or target
     details = f"{path.rsplit('/', 1)[0]}/stage_2_detailed_class_info.csv"
-    classes = {row["patientId"]: row["class"] for row in csv_rows(details)} if exists(details) else {}
+    rows = csv_rows(details) if exists(details) else ()
+    classes = {column(row, "patientId", details): column(row, "class", details) for row in rows}
     for patient, opaque in positive.items():
         kind = classes.get(patient, "")
         yield CxrImage(

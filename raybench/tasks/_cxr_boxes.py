@@ -25,9 +25,9 @@ from typing import Any
 from raybench.data.tables import column
 from raybench.errors import DataError
 from raybench.schema import Box, ImageRef, Row
-from raybench.tasks._boxes import box, corners_of, image_px
+from raybench.tasks._boxes import box, coco_entries, coco_id, corners_of, image_px, listed, size_of
 from raybench.tasks._cxr import NO_FINDING, SUFFIXES
-from raybench.tasks._layout import csv_rows, image_path, json_document, text_of
+from raybench.tasks._layout import csv_rows, entries, image_path, json_document, objects, text_of
 
 __all__ = ["BoxedImage", "box_images", "json_source"]
 
@@ -102,7 +102,7 @@ def _vindr(path: str, root: str) -> Iterator[BoxedImage]:
         name = text_of(column(row, "image_id", where))
         if name not in images:
             uri = image_path(root, name, (split, f"images/{split}", "images", ""), SUFFIXES)
-            images[name] = BoxedImage(name, ImageRef(uri), where, {}, _size(row), name)
+            images[name] = BoxedImage(name, ImageRef(uri), where, {}, _size(row, where), name)
         drawn = images[name].readings.setdefault(text_of(row.get("rad_id")) or "consensus", [])
         label = text_of(column(row, "class_name", where))
         if label.casefold() == NO_FINDING or row.get("class_id") == "14":
@@ -112,9 +112,9 @@ def _vindr(path: str, root: str) -> Iterator[BoxedImage]:
     yield from images.values()
 
 
-def _size(row: Row) -> tuple[int, int] | None:
-    width, height = text_of(row.get("width")), text_of(row.get("height"))
-    return (int(float(width)), int(float(height))) if width and height else None
+def _size(row: Row, where: str) -> tuple[int, int] | None:
+    cells = [text_of(row.get(name)) for name in ("width", "height")]
+    return size_of(cells, where) if all(cells) else None
 
 
 def _nih(path: str, root: str) -> Iterator[BoxedImage]:
@@ -122,6 +122,8 @@ def _nih(path: str, root: str) -> Iterator[BoxedImage]:
     images: dict[str, BoxedImage] = {}
     for number, row in enumerate(csv_rows(path), 1):
         where = f"{path}, row {number}"
+        if len(row) < 6:
+            raise DataError(f"{where}: {len(row)} columns; image, label, x, y, width and height are needed")
         name, label, *sides = list(row.values())[:6]
         if name not in images:
             uri = image_path(root, name, ("images", "images_*/images", ""))
@@ -148,10 +150,9 @@ def _rsna(path: str, root: str) -> Iterator[BoxedImage]:
 def _chestx_det(path: str, root: str) -> Iterator[BoxedImage]:
     split = "test" if "test" in os.path.basename(path) else "train"
     folders = (f"{split}_data", split, "images", f"images/{split}", "")
-    for number, row in enumerate(json_document(path), 1):
-        where = f"{path}, entry {number}"
+    for where, row in entries(json_document(path), path, "entry"):
         name = text_of(column(row, "file_name", where))
-        labels, boxes = column(row, "syms", where), column(row, "boxes", where)
+        labels, boxes = (listed(column(row, key, where), f"{where}, {key}") for key in ("syms", "boxes"))
         if len(labels) != len(boxes):
             raise DataError(f"{where}: {len(labels)} syms and {len(boxes)} boxes; every box needs its label")
         drawn = [(str(label), corners_of(sides, "xyxy", where)) for label, sides in zip(labels, boxes, strict=True)]
@@ -161,28 +162,34 @@ def _chestx_det(path: str, root: str) -> Iterator[BoxedImage]:
 
 def _coco(path: str, root: str) -> Iterator[BoxedImage]:
     document = json_document(path)
-    labels = {entry["id"]: str(entry["name"]) for entry in document.get("categories") or []}
+    if not isinstance(document, Mapping) or "images" not in document or "annotations" not in document:
+        raise DataError(f"{path} is no COCO file: it must be an object with images and annotations")
+    labels = {
+        coco_id(entry, "id", where): text_of(entry.get("name"))
+        for where, entry in coco_entries(document, "categories", path)
+    }
     drawn: dict[Any, list[tuple[str, Corners]]] = {}
-    for number, entry in enumerate(document["annotations"], 1):
-        where = f"{path}, annotation {number}"
-        sides = column(entry, "bbox", where)
-        label = labels.get(entry.get("category_id"), str(entry.get("category_id", "")))
-        drawn.setdefault(column(entry, "image_id", where), []).append((label, corners_of(sides, "xywh", where)))
-    for number, entry in enumerate(document["images"], 1):
-        where = f"{path}, image {number}"
+    for where, entry in coco_entries(document, "annotations", path):
+        category = coco_id(entry, "category_id", where) if "category_id" in entry else ""
+        corners = corners_of(column(entry, "bbox", where), "xywh", where)
+        drawn.setdefault(coco_id(entry, "image_id", where), []).append((labels.get(category, str(category)), corners))
+    seen: set[str | int] = set()
+    for where, entry in coco_entries(document, "images", path):
+        key = coco_id(entry, "id", where)
+        if key in seen:
+            raise DataError(f"{where}: id {key!r} stands twice; ids must be unique")
+        seen.add(key)
         name = text_of(entry.get("path")) or text_of(column(entry, "file_name", where))
         uri = image_path(root, name, ("", "images", "files", "train", "val", "test"))
-        size = _size({key: entry.get(key) for key in ("width", "height")})
-        boxes = {"": drawn.get(column(entry, "id", where), [])}
-        yield BoxedImage(
-            text_of(entry["id"]), ImageRef(uri), where, boxes, size, text_of(entry.get("patient_id")) or name
-        )
+        size = _size({side: entry.get(side) for side in ("width", "height")}, where)
+        patient = text_of(entry.get("patient_id")) or name
+        yield BoxedImage(str(key), ImageRef(uri), where, {"": drawn.get(key, [])}, size, patient)
 
 
 def _study(path: str, root: str) -> Iterator[BoxedImage]:
-    for name, entry in json_document(path).items():
-        where = f"{path}, {name}"
-        drawn = [(_label(sides, where), corners_of(sides[:4], "xyxy", where)) for sides in entry.get("bbox_2d") or []]
+    for name, where, entry in objects(json_document(path), path):
+        boxes = [listed(sides, where) for sides in listed(entry.get("bbox_2d"), where)]
+        drawn = [(_label(sides, where), corners_of(sides[:4], "xyxy", where)) for sides in boxes]
         uri = image_path(root, name, ("images", ""), (".png", ".jpg", ""))
         yield BoxedImage(name, ImageRef(uri), where, {"": drawn}, None, name)
 

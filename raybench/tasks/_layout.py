@@ -12,7 +12,7 @@ import json
 import os
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -27,11 +27,14 @@ __all__ = [
     "FolderOptions",
     "age_group",
     "csv_rows",
+    "entries",
     "exists",
     "expand",
     "find",
     "image_path",
     "json_document",
+    "lines_of",
+    "objects",
     "pick",
     "split_name",
     "text_of",
@@ -194,6 +197,53 @@ def json_document(path: str) -> Any:
     except RecursionError:
         raise DataError(f"{path} is no valid JSON: nested too deeply") from None
     except (OSError, ImportError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from None
+
+
+def objects(document: Any, path: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield (name, where it stands, entry) of a JSON document that is an object of objects.
+
+    Raises:
+        DataError: anything else.
+    """
+    if not isinstance(document, Mapping):
+        raise DataError(f"{path} must hold a JSON object, not {_kind(document)}")
+    for name, entry in document.items():
+        if not isinstance(entry, Mapping):
+            raise DataError(f"{path}, {name}: must be an object, not {_kind(entry)}")
+        yield name, f"{path}, {name}", entry
+
+
+def entries(items: Any, where: str, one: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield (where it stands, entry) of a JSON list of objects; `one` names an entry ("image").
+
+    Raises:
+        DataError: anything else.
+    """
+    if not isinstance(items, list):
+        raise DataError(f"{where}: must be a list, not {_kind(items)}")
+    for number, entry in enumerate(items, 1):
+        if not isinstance(entry, Mapping):
+            raise DataError(f"{where}, {one} {number}: must be an object, not {entry!r:.60}")
+        yield f"{where}, {one} {number}", entry
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def lines_of(path: str) -> list[str]:
+    """Return a text file's lines without the blank ones.
+
+    Raises:
+        DataError: unreadable, or no UTF-8 text.
+    """
+    try:
+        with fsspec.open(path, "r", encoding="utf-8-sig") as file:
+            return [line.strip() for line in file if line.strip()]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not UTF-8 text: {error}") from None
+    except OSError as error:
         raise DataError(f"cannot read {path}: {error}") from None
 
 

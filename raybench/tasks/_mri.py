@@ -28,7 +28,7 @@ from typing import Any
 from raybench.data.tables import read_rows
 from raybench.errors import DataError, nearest
 from raybench.schema import Box, ImageRef, Row
-from raybench.tasks._boxes import box, corners_of, image_px, listed
+from raybench.tasks._boxes import box, corners_of, image_px, listed, size_of
 from raybench.tasks._hub import snapshot
 from raybench.tasks._layout import FolderOptions, expand, find, image_path, json_document, text_of
 
@@ -131,6 +131,8 @@ def _study_rows(document: Mapping[str, Any]) -> Iterator[Row]:
         if not isinstance(found, Mapping):
             raise DataError(f"case {case}: no image_findings; expected file -> caption and boxes")
         for name, image in found.items():
+            if not isinstance(image, Mapping):
+                raise DataError(f"case {case}, {name}: must be an object with caption and boxes, not {image!r:.60}")
             yield {
                 "id": name, "image": name, "case_id": case, "caption": image.get("caption"),
                 "boxes_xyxy": image.get("bbox_2d_gold") or [], "history": entry.get("clinical_history"),
@@ -161,7 +163,7 @@ def _slice(row: Row, dataset: str, root: str, where: str) -> Slice:
         findings=text_of(_first(both, "image_findings", "imaging_findings", "findings")),
         diagnosis=text_of(_first(both, "final_diagnosis", "diagnosis")),
         drawn=tuple(_drawn(row, where)),
-        size=(int(width), int(height)) if width and height else None,
+        size=size_of((width, height), where) if width and height else None,
     )
 
 

@@ -32,13 +32,25 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from raybench.data.tables import column
 from raybench.errors import DataError, SpecError, nearest
 from raybench.interfaces import Task
 from raybench.parsing.vqa import read_classification, read_vqa
 from raybench.schema import Answer, ImageRef, Row, Sample
 from raybench.tasks._cxr import CHEXPERT_FINDINGS, CxrImage, cxr_images
 from raybench.tasks._findings import read_findings
-from raybench.tasks._layout import FolderOptions, exists, expand, find, image_path, json_document, pick, split_name
+from raybench.tasks._layout import (
+    FolderOptions,
+    exists,
+    expand,
+    find,
+    image_path,
+    json_document,
+    objects,
+    pick,
+    split_name,
+    text_of,
+)
 
 __all__ = ["PLUGIN", "CxrClassification", "CxrClassificationOptions"]
 
@@ -185,8 +197,9 @@ class CxrClassification(Task):
         """Return (annotation file, the split's name in scores)."""
         options, source = self.options, self.options.source
         if source is None:
-            find(options.data, tuple(name for names in _FILES.values() for name in names), "chest X-rays", _RECIPE)
-        assert source is not None
+            names = tuple(name for each in _FILES.values() for name in each)
+            path = find(options.data, names, "chest X-rays", _RECIPE)
+            raise DataError(f"{path}: its header has the columns of no known layout; {_RECIPE}")
         wanted = split_name(split) if split else None
         names = _OF_SPLIT.get((source, wanted or ""), _FILES[source])
         if source in ("vindr", "chexpert") and wanted and (source, wanted) not in _OF_SPLIT:
@@ -318,19 +331,25 @@ def _has_column(path: str, name: str) -> bool:
 
     if not exists(path):
         return False
-    with fsspec.open(path, "r", encoding="utf-8-sig") as file:
+    with fsspec.open(path, "r", encoding="utf-8-sig", errors="replace") as file:
         return name in file.readline()
 
 
 def _study(path: str, root: str) -> Iterator[CxrImage]:
     """The first study's file: image -> {"status": "healthy" or "unhealthy", "global_disease": [...]}."""
-    for name, entry in json_document(path).items():
-        healthy = str(entry.get("status", "")).strip().lower() == "healthy"
+    for name, where, entry in objects(json_document(path), path):
+        status = text_of(column(entry, "status", where)).lower()
+        if status not in ("healthy", "unhealthy"):
+            raise DataError(f"{where}: status must be healthy or unhealthy, not {entry['status']!r:.60}")
+        healthy = status == "healthy"
+        findings = entry.get("global_disease") or []
+        if not isinstance(findings, list):
+            raise DataError(f"{where}: global_disease must be a list, not {findings!r:.60}")
         yield CxrImage(
             id=name,
             uri=image_path(root, name, ("images", ""), (".png", ".jpg", "")),
             patient=name,
-            findings=tuple(entry.get("global_disease") or ()) if not healthy else (),
+            findings=tuple(text_of(finding) for finding in findings) if not healthy else (),
             normal=healthy,
         )
 

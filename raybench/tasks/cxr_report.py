@@ -149,7 +149,8 @@ class CxrReport(Task):
         folder = path.rsplit("/", 1)[0]
         root = expand(self.options.images_dir or folder)
         views = next((place for name in _VIEWS if exists(place := f"{folder}/{name}")), None)
-        view = {row["dicom_id"]: row.get("ViewPosition", "") for row in csv_rows(views)} if views else {}
+        rows = csv_rows(views) if views else ()
+        view = {column(row, "dicom_id", str(views)): row.get("ViewPosition", "") for row in rows}
         studies: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for number, row in enumerate(csv_rows(path), 1):
             where = f"{path}, row {number}"

@@ -28,7 +28,17 @@ from raybench.errors import DataError, nearest
 from raybench.interfaces import Task
 from raybench.parsing.boxes import says_none
 from raybench.schema import Answer, ImageRef, Row, Sample
-from raybench.tasks._boxes import PROMPTS, box, corners_of, image_px, listed, read_answer
+from raybench.tasks._boxes import (
+    PROMPTS,
+    box,
+    coco_entries,
+    coco_id,
+    corners_of,
+    image_px,
+    listed,
+    read_answer,
+    size_of,
+)
 from raybench.tasks._layout import expand, json_document, text_of
 from raybench.tasks._table import TableOptions
 
@@ -182,7 +192,7 @@ class Detection(Task):
         cells = [text_of(row[self._name(role)]) for role in ("width", "height")]
         if not any(cells):
             return None
-        return _size(cells, where)
+        return size_of(cells, where)
 
     def _boxes(self, row: Row, where: str) -> list[tuple[tuple[float, float, float, float], str]]:
         form = self.options.format.split("-")[0]
@@ -197,16 +207,6 @@ class Detection(Task):
     def parse(self, sample: Row, text: str) -> Answer:
         """Read boxes under the model's convention; "none" is an answer."""
         return read_answer(sample, text)
-
-
-def _size(cells: list[Any], where: str) -> tuple[int, int]:
-    try:
-        width, height = (int(float(cell)) for cell in cells)
-    except (TypeError, ValueError, OverflowError):
-        raise DataError(f"{where}: width and height must be numbers, not {cells[0]!r} and {cells[1]!r}") from None
-    if width < 1 or height < 1:
-        raise DataError(f"{where}: width and height must be positive, not {width} and {height}")
-    return width, height
 
 
 def _written(item: Any, form: str, where: str) -> tuple[tuple[float, float, float, float], str]:
@@ -236,18 +236,19 @@ def _coco(document: Mapping[str, Any], path: str) -> Iterator[_Entry]:
         DataError: missing fields, two images of one id, an annotation of no image or category.
     """
     categories = {
-        _id(entry, "id", where): text_of(entry.get("name")) for where, entry in _listed(document, "categories", path)
+        coco_id(entry, "id", where): text_of(entry.get("name"))
+        for where, entry in coco_entries(document, "categories", path)
     }
     entries: dict[Any, _Entry] = {}
-    for where, image in _listed(document, "images", path):
-        key = _id(image, "id", where)
+    for where, image in coco_entries(document, "images", path):
+        key = coco_id(image, "id", where)
         if key in entries:
             raise DataError(f"{where}: id {key!r} stands twice; ids must be unique")
         name = text_of(column(image, "file_name", where))
-        size = _size([image["width"], image["height"]], where) if {"width", "height"} <= image.keys() else None
+        size = size_of([image["width"], image["height"]], where) if {"width", "height"} <= image.keys() else None
         entries[key] = _Entry(str(key), name, dict(image), where, size)
-    for where, annotation in _listed(document, "annotations", path):
-        key, category = (_id(annotation, name, where) for name in ("image_id", "category_id"))
+    for where, annotation in coco_entries(document, "annotations", path):
+        key, category = (coco_id(annotation, name, where) for name in ("image_id", "category_id"))
         if key not in entries or category not in categories:
             what = f"image_id {key!r}" if key not in entries else f"category_id {category!r}"
             raise DataError(f"{where}: no such {what}")
@@ -255,25 +256,6 @@ def _coco(document: Mapping[str, Any], path: str) -> Iterator[_Entry]:
             corners = corners_of(column(annotation, "bbox", where), "xywh", where)
             entries[key].boxes.append((corners, categories[category]))
     yield from entries.values()
-
-
-def _listed(document: Mapping[str, Any], name: str, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield one of a COCO document's lists of objects with the place of each, e.g. "coco.json, image 3"."""
-    listed_here = document.get(name) or []
-    if not isinstance(listed_here, list):
-        raise DataError(f"{path}: {name} must be a list, not a {type(listed_here).__name__}")
-    one = {"categories": "category"}.get(name, name.removesuffix("s"))
-    for number, entry in enumerate(listed_here, 1):
-        if not isinstance(entry, Mapping):
-            raise DataError(f"{path}, {one} {number}: must be an object, not {entry!r}")
-        yield f"{path}, {one} {number}", entry
-
-
-def _id(entry: Mapping[str, Any], name: str, where: str) -> str | int:
-    value = column(entry, name, where)
-    if not isinstance(value, str | int):
-        raise DataError(f"{where}: {name} must be a number or text, not {value!r}")
-    return value
 
 
 PLUGIN = Detection
