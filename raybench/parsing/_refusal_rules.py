@@ -9,9 +9,10 @@ wants the first person, or no subject where the verb is one of helping; a bare
 from __future__ import annotations
 
 import re
-from typing import Literal
+from functools import cache
+from typing import Literal, NamedTuple
 
-__all__ = ["ANSWER", "ANY_RULE", "DEFERRALS", "FINDING", "OFFER", "RULES", "TURN", "RefusalType"]
+__all__ = ["ANSWER", "DEFERRALS", "FINDING", "OFFER", "TURN", "RefusalType", "Rules", "rules"]
 
 RefusalType = Literal["policy", "inability", "no_image", "deferral", "empty", "degenerate"]
 
@@ -250,9 +251,21 @@ _CHINESE: tuple[tuple[RefusalType, str, str], ...] = (
     ("inability", "sorry_cannot", r"\W*(?:很|非常)?(?:抱歉|对不起|不好意思)[^。!?]{0,20}(?:无法|不能)(?!排除|除外)"),
 )
 
-RULES = tuple((kind, rule, re.compile(pattern)) for kind, rule, pattern in (*_ENGLISH, *_CHINESE))
-#: Matches where any of RULES does: most answers are told to be none of them in one try.
-ANY_RULE = re.compile("|".join(pattern for _, _, pattern in (*_ENGLISH, *_CHINESE)))
+
+class Rules(NamedTuple):
+    """The refusals: `each` in the order they are tried, and `any`, which matches where one of them does."""
+
+    each: tuple[tuple[RefusalType, str, re.Pattern[str]], ...]
+    any: re.Pattern[str]
+
+
+@cache
+def rules() -> Rules:
+    """Return the compiled rules; compiling takes longer than most imports, so the first text pays for it."""
+    every = (*_ENGLISH, *_CHINESE)
+    each = tuple((kind, rule, re.compile(pattern)) for kind, rule, pattern in every)
+    return Rules(each, re.compile("|".join(pattern for _, _, pattern in every)))
+
 
 _SOMEONE = r"(?:doctor|physician|radiologist|clinician|professional|specialist|expert|provider)s?\b"
 _AN_EXPERT = rf"(?:an? |your |the )?(?:[\w-]+ ){{0,4}}{_SOMEONE}"

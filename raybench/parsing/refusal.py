@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from raybench.parsing._refusal_rules import ANSWER, ANY_RULE, DEFERRALS, FINDING, OFFER, RULES, TURN, RefusalType
+from raybench.parsing._refusal_rules import ANSWER, DEFERRALS, FINDING, OFFER, TURN, RefusalType, rules
 from raybench.parsing.normalise import has_content, plain
 
 __all__ = ["Refusal", "RefusalType", "refusal"]
@@ -62,7 +62,8 @@ def refusal(text: str) -> Refusal | None:
     opening = cleaned[:_OPENING_CHARS]
     if _loops(cleaned):
         return Refusal("degenerate", "loop")
-    for kind, rule, pattern in RULES if ANY_RULE.match(opening) else ():
+    known = rules()
+    for kind, rule, pattern in known.each if known.any.match(opening) else ():
         match = pattern.match(opening)
         if match:
             return None if _answers_after(cleaned[match.end() :]) else Refusal(kind, rule)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts load when they are first used
 
 from raybench.interfaces import Array
 from raybench.stats.draws import SEED, cluster_codes
@@ -112,7 +112,7 @@ def ppi_mean(
     if se < 1e-12:
         low, high = wilson(value * labels, labels)
         return Corrected(value, low, high, power=power)
-    half = float(special.stdtrit(max(groups - 1, 1), 0.975)) * se
+    half = float(scipy.special.stdtrit(max(groups - 1, 1), 0.975)) * se
     return Corrected(value, max(0.0, value - half), min(1.0, value + half), power=power)
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts load when they are first used
 
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.stats.draws import (
@@ -90,7 +90,7 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float,
     _check_counts(successes, n)
     if n == 0:
         return 0.0, 1.0
-    z = float(special.ndtri((1 + confidence) / 2))
+    z = float(scipy.special.ndtri((1 + confidence) / 2))
     p = successes / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -104,8 +104,8 @@ def clopper_pearson(successes: float, n: float, confidence: float = 0.95) -> tup
     _check_counts(successes, n)
     tail = (1 - confidence) / 2
     failures = n - successes
-    low = 0.0 if successes == 0 else float(special.betaincinv(successes, failures + 1, tail))
-    high = 1.0 if failures == 0 else float(special.betaincinv(successes + 1, failures, 1 - tail))
+    low = 0.0 if successes == 0 else float(scipy.special.betaincinv(successes, failures + 1, tail))
+    high = 1.0 if failures == 0 else float(scipy.special.betaincinv(successes + 1, failures, 1 - tail))
     return low, high
 
 

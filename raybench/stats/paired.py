@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
+import scipy  # its parts load when they are first used
 
 from raybench.interfaces import Array, MetricDef, Statistics
 from raybench.stats.draws import CELLS, DRAWS, SEED, cluster_codes, cluster_weights, distinct_rows, grouped_weights
@@ -71,7 +71,7 @@ def mcnemar_exact(b: int, c: int) -> float:
     """Return the two-sided exact McNemar p value of b and c discordant pairs (binomial, one half)."""
     if b < 0 or c < 0:
         raise ValueError(f"discordant counts must not be negative: {b}, {c}")
-    return min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5)))
+    return min(1.0, 2 * float(scipy.special.bdtr(min(b, c), b + c, 0.5)))
 
 
 def sign_flip(sums: Any, draws: int = FLIPS, seed: int = SEED) -> float:
@@ -286,7 +286,7 @@ def mde(n: float, discordance: float, deff: float = 1.0, power: float = 0.8, alp
     """
     if n <= 0:
         return math.inf
-    z = float(special.ndtri(1 - alpha / 2) + special.ndtri(power))
+    z = float(scipy.special.ndtri(1 - alpha / 2) + scipy.special.ndtri(power))
     return z * math.sqrt(discordance * deff / n)
 
 
