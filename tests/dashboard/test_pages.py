@@ -1,4 +1,7 @@
-"""The pages on the real server over 50,000 graded rows: every page, deep links, keys, exports, what a stranger asks."""
+"""The pages on the real server: every page, deep links, keys, exports, what a stranger asks.
+
+Over 50,000 graded rows; over 2,000,000 in `make test-slow`.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ from tests.results import fill, questions
 Opener = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture(scope="module", params=[50_000, pytest.param(2_000_000, marks=pytest.mark.slow)])
+def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server over ten models on four question sets and one detection set."""
     folder = tmp_path_factory.mktemp("pages") / "results"
-    synthetic(folder, rows=50_000, models=10)
+    synthetic(folder, rows=request.param, models=10)
     with serving(folder) as url:
         yield url
 
