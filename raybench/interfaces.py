@@ -28,18 +28,9 @@ from raybench.errors import SpecError
 from raybench.schema import Answer, Failure, Response, Row, Sample, Verdict
 
 __all__ = [
-    "Array",
-    "Backend",
-    "Capabilities",
-    "JudgeProtocol",
-    "MetricDef",
-    "Options",
-    "Profile",
-    "Statistics",
-    "Task",
-    "judge_calls",
-    "render",
-]
+    "Array", "Backend", "Capabilities", "JudgeProtocol", "MetricDef", "Options", "Profile", "Statistics", "Task",
+    "judge_calls", "render",
+]  # fmt: skip
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Statistics = Mapping[str, Array]
