@@ -21,7 +21,7 @@ from raybench.leaderboard.lines import Board, Line
 from raybench.leaderboard.reported import reported_rows, reported_systems
 from raybench.leaderboard.trust import judge_columns
 from raybench.schema import CELL, Row
-from raybench.scoring import stored_tasks
+from raybench.scoring import planned_task, stored_tasks
 from raybench.scoring.corrected import HUMAN_JUDGE
 from raybench.scoring.pairs import PairTest, pair_tests, stored_pairs
 from raybench.stats.paired import holm, mde
@@ -73,7 +73,7 @@ def boards(store: Store, task: str | None = None, reported: bool = False) -> lis
     out = []
     for key in sorted({(row["task"], row["dataset"], row["split"]) for row in rows if row["kind"] == "system"}):
         here = [row for row in rows if (row["task"], row["dataset"], row["split"]) == key]
-        board = _board(key, here, tasks[key].headline)
+        board = _board(key, here, planned_task(store, tasks, key).headline)
         _rank(store, board, known)
         if reported:
             _add_reported(board, rows)

@@ -11,7 +11,7 @@ from raybench.errors import StoreError, nearest
 from raybench.interfaces import Task
 from raybench.leaderboard.hits import Graded, Paired, graded, paired
 from raybench.schema import CELL, Row
-from raybench.scoring import stored_tasks
+from raybench.scoring import planned_task, stored_tasks
 from raybench.stats.paired import PairedDifference, mde
 from raybench.store import Store, stream
 
@@ -92,7 +92,9 @@ def compare(store: Store, model_a: str, model_b: str, task: str | None = None) -
         found = [
             item
             for a, b in pairs
-            for item in _compare_cells(connection, a, b, planned[a["task"], a["dataset"], a["split"]])
+            for item in _compare_cells(
+                connection, a, b, planned_task(store, planned, (a["task"], a["dataset"], a["split"]))
+            )
         ]
     if not found:
         raise StoreError(f"{model_a} and {model_b} have no scored sample in common")

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 
 from raybench import registry
+from raybench.errors import StoreError
 from raybench.interfaces import Task
 from raybench.parsing.boxes import find_convention
 from raybench.schema import CELL, canonical_json, digest
@@ -27,6 +28,7 @@ __all__ = [
     "box_convention",
     "inputs",
     "next_generation",
+    "planned_task",
     "stored_conventions",
     "stored_inputs",
     "stored_tasks",
@@ -105,6 +107,20 @@ def stored_tasks(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str, 
             spec = TaskSpec.model_validate(entries[cell["task_index"]])
             found[cell["task"], cell["dataset"], cell["split"]] = task_of(spec)
     return found
+
+
+def planned_task(store: Store, tasks: Mapping[tuple[str, str, str], Task], place: tuple[str, str, str]) -> Task:
+    """Return the task of a (task, data set, split) out of `stored_tasks`.
+
+    Raises:
+        StoreError: no run record names it.
+    """
+    if place not in tasks:
+        raise StoreError(
+            f"{store.name} has no record of a run of {place[0]} on {place[1]}/{place[2]} (parts of `runs` removed?);"
+            " the same `raybench run` or `raybench import` command writes one and asks nothing again"
+        )
+    return tasks[place]
 
 
 def stored_conventions(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:

@@ -84,8 +84,15 @@ class Store:
         return [name for name in names if name.endswith((".parquet", OPEN_SUFFIX)) and name not in replaced]
 
     def connect(self, tables: Sequence[str] = tuple(TABLES)) -> duckdb.DuckDBPyConnection:
-        """Return an in-memory DuckDB with `raw_<table>` and the views over the parts committed now."""
-        return self.connect_parts({table: self.parts(table) for table in tables})
+        """Return an in-memory DuckDB with `raw_<table>` and the views over the parts committed now.
+
+        Raises:
+            StoreError: a part is damaged; names it.
+        """
+        try:
+            return self.connect_parts({table: self.parts(table) for table in tables})
+        except (duckdb.InvalidInputException, duckdb.IOException) as error:
+            raise StoreError(f"{self.name}: {_unreadable(error)}") from error
 
     def connect_parts(self, parts: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
         """Return a connection as `connect` does, over the given parts only."""
@@ -157,4 +164,8 @@ def stream(
         for batch in reader:
             yield from batch.to_pylist()
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise StoreError(f"a stored part cannot be read: {str(error).splitlines()[0]}") from error
+        raise StoreError(_unreadable(error)) from error
+
+
+def _unreadable(error: duckdb.Error) -> str:
+    return f"a stored part cannot be read: {str(error).splitlines()[0]}"

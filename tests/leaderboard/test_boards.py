@@ -6,6 +6,7 @@ import csv
 import dataclasses
 import io
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -251,3 +252,28 @@ def test_a_known_leak_and_a_self_check_are_said(store, monkeypatch):
     document = json.loads(render.comparisons(compare(store, *models), models, "json", 0))
     assert all({"self check", "known leak"} <= set(item["flags"]) for item in document["comparisons"])
     assert "(self check, known leak)" in next(line for line in render.listing("tasks").splitlines() if "  vqa " in line)
+
+
+# --- damaged folders -------------------------------------------------------------------------------------------------
+
+
+def _copied(store, tmp_path):
+    shutil.copytree(store.name, tmp_path / "r")
+    return Store(str(tmp_path / "r"))
+
+
+def test_a_folder_without_its_run_records_says_so(store, tmp_path):
+    copy = _copied(store, tmp_path)
+    shutil.rmtree(tmp_path / "r" / "runs")
+    for read in (lambda: boards(copy), lambda: compare(copy, "best", "a_b")):
+        with pytest.raises(StoreError, match=r"no record of a run of vqa on d/test"):
+            read()
+
+
+def test_a_damaged_part_is_named(store, tmp_path):
+    copy = _copied(store, tmp_path)
+    part = next((tmp_path / "r" / "records").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:100])
+    assert [line.ranks for line in boards(copy)[0].lines] == [line.ranks for line in boards(store)[0].lines]
+    with pytest.raises(StoreError, match=rf"a stored part cannot be read: .*{part.name}"):
+        compare(copy, "best", "a_b")
