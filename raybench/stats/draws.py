@@ -33,9 +33,11 @@ SEED = 0
 CELLS = 2**21
 #: Above this many clusters draws are counted one by one: a draw's counts then fit a cache, a chunk's do not.
 _CACHED = 2**12
-#: Above this many clusters a draw is counted block by block: 16 random bits name a cluster of a block, and the
-#: counts of a block fit a cache where those of all clusters do not.
-_BLOCK = 2**16
+#: Above this many clusters a draw is counted block by block: the counts of a block fit a cache where those of all
+#: clusters do not. A power of two, so that random bits name a cluster of a block.
+_BLOCK = 2**14
+#: Whole numbers up to this are exact in 32 bits.
+_EXACT = 2**24
 
 
 def cluster_codes(clusters: Any) -> tuple[Array, int]:
@@ -80,7 +82,7 @@ def _blocks(rng: np.random.Generator, n_clusters: int) -> Iterator[Array]:
     held = rng.multinomial(n_clusters, sizes / n_clusters)
     ends = np.cumsum(held[:whole])
     words = rng.integers(0, 2**64 - 1, int(ends[-1]) // 4 + 1, dtype=np.uint64, endpoint=True)
-    picks = words.view(np.uint16)
+    picks = words.view(np.uint16) & np.uint16(_BLOCK - 1)
     for end, count in zip(ends, held, strict=False):
         yield np.bincount(picks[end - count : end], minlength=_BLOCK)
     if rest:
@@ -129,11 +131,14 @@ def drawn_sums(columns: Array, draws: int = DRAWS, seed: int = SEED) -> Array:
     if n_clusters <= _CACHED:
         weights = (counts.astype(float).T for counts in cluster_weights(n_clusters, draws, seed))
         return np.concatenate([columns @ each for each in weights], axis=1)
+    whole = bool((columns == np.rint(columns)).all()) and float(np.abs(columns).max()) * n_clusters < _EXACT
+    kind = np.float32 if whole else np.float64  # half the memory to read, and exact all the same
+    narrow = columns.astype(kind)
     rng, out = _generator(n_clusters, seed), np.zeros((draws, len(columns)))
     for row in out:
         start = 0
         for counts in _blocks(rng, n_clusters):
-            row += columns[:, start : start + len(counts)] @ counts
+            row += narrow[:, start : start + len(counts)] @ counts.astype(kind)
             start += len(counts)
     return out.T
 

@@ -14,7 +14,7 @@ never on row order or on chunking.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -285,9 +285,18 @@ def reduced_intervals(
     names = np.asarray(clusters)
     codes, k = cluster_codes(names)
     shares = np.ones(len(codes)) if shares is None else shares
-    values = [float(metric.values(statistics, shares[None])[0]) if len(codes) else math.nan for metric in metrics]
+    noted = _Noted(statistics)
+    values = [
+        float(metric.values(noted if metric.additive else statistics, shares[None])[0]) if len(codes) else math.nan
+        for metric in metrics
+    ]
     known = [metric for metric, value in zip(metrics, values, strict=True) if math.isfinite(value)]
-    drawn = _shared_draws(known, statistics, codes, k, shares)
+    drawn = _gathered_draws([metric for metric in known if not metric.additive], statistics, codes, k, shares)
+    summed = [metric for metric in known if metric.additive]
+    try:
+        drawn |= _summed_draws(summed, noted.read(), codes, k, shares)
+    except KeyError:  # a metric that reads other columns under other weights
+        drawn |= _summed_draws(summed, statistics, codes, k, shares)
     found = []
     for metric, value in zip(metrics, values, strict=True):
         kept = np.asarray(statistics[metric.over], dtype=float) > 0
@@ -298,36 +307,72 @@ def reduced_intervals(
     return found
 
 
-def _shared_draws(
+class _Noted(Mapping[str, Array]):
+    """Columns that remember which of them were read: clusters are alike in those, whatever the others hold."""
+
+    def __init__(self, columns: Statistics) -> None:
+        self._columns = columns
+        self._names: set[str] = set()
+
+    def __getitem__(self, name: str) -> Array:
+        self._names.add(name)
+        return self._columns[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._columns
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._columns)
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def read(self) -> Statistics:
+        """Return the columns read so far, in their order."""
+        return {name: column for name, column in self._columns.items() if name in self._names}
+
+
+def _summed_draws(
     metrics: Sequence[MetricDef], statistics: Statistics, codes: Array, k: int, shares: Array
 ) -> dict[str, list[Array]]:
-    """Metric -> its values under the draws of clusters, in chunks."""
-    summed, gathered = ([metric for metric in metrics if metric.additive is additive] for additive in (True, False))
-    plain = {name: column for name, column in statistics.items() if column.dtype != object} if summed else {}
-    sums = {name: np.bincount(codes, column * shares, minlength=k) for name, column in plain.items()}
+    """Additive metric -> its values under the draws of clusters, in chunks."""
     drawn: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
-    left = min(DRAWS, max(_FEWEST_DRAWS, DRAWS * _ROWS_DRAWN_FULLY // max(len(codes), 1))) if gathered else 0
-    kinds = alike(sums, k) if summed else None
+    if not metrics:
+        return drawn
+    plain = {name: column for name, column in statistics.items() if column.dtype != object}
+    sums = {name: np.bincount(codes, column * shares, minlength=k) for name, column in plain.items()}
+    kinds = alike(sums, k)
     if kinds is not None:
         for counts in grouped_weights(kinds[1]):
-            for metric in summed:
+            for metric in metrics:
                 drawn[metric.name].append(metric.values(kinds[0], counts.astype(float)))
-    elif summed:
-        table = drawn_sums(np.stack(list(sums.values())))
-        for start in range(0, DRAWS, _AT_ONCE):
-            # Each draw's sums stand for one row: all that an additive metric can see.
-            rows = dict(zip(sums, table[:, start : start + _AT_ONCE], strict=True))
-            one = np.eye(min(_AT_ONCE, DRAWS - start))
-            for metric in summed:
-                drawn[metric.name].append(metric.values(rows, one))
+        return drawn
+    table = drawn_sums(np.stack(list(sums.values())))
+    for start in range(0, DRAWS, _AT_ONCE):
+        # Each draw's sums stand for one row: all that an additive metric can see.
+        rows = dict(zip(sums, table[:, start : start + _AT_ONCE], strict=True))
+        one = np.eye(min(_AT_ONCE, DRAWS - start))
+        for metric in metrics:
+            drawn[metric.name].append(metric.values(rows, one))
+    return drawn
+
+
+def _gathered_draws(
+    metrics: Sequence[MetricDef], statistics: Statistics, codes: Array, k: int, shares: Array
+) -> dict[str, list[Array]]:
+    """Metric that is not additive -> its values under the first draws of clusters, in chunks."""
+    drawn: dict[str, list[Array]] = {metric.name: [] for metric in metrics}
+    left = min(DRAWS, max(_FEWEST_DRAWS, DRAWS * _ROWS_DRAWN_FULLY // max(len(codes), 1)))
     size = max(1, CELLS // max(len(codes), 1))
-    for counts in cluster_weights(k) if left > 0 else ():
+    for counts in cluster_weights(k) if metrics else ():
         taken = min(left, len(counts))
         for start in range(0, taken, size):
             weights = counts[start : min(start + size, taken), codes] * shares
-            for metric in gathered:
+            for metric in metrics:
                 drawn[metric.name].append(np.asarray(metric.values(statistics, weights), dtype=float))
         left -= taken
+        if left <= 0:
+            break
     return drawn
 
 

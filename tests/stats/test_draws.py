@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import chisquare, kstest
 
 from raybench.stats import draws
-from raybench.stats.draws import cluster_weights, ratio_draws
+from raybench.stats.draws import cluster_weights, drawn_sums, ratio_draws
 
 
 def test_cluster_weights_are_bounded_chunks_of_one_stream(monkeypatch):
@@ -58,9 +58,18 @@ def test_blocks_and_one_by_one_have_one_distribution(monkeypatch):
 def test_means_of_one_denominator_are_drawn_together(k):
     rng = np.random.default_rng(1)
     over = rng.integers(1, 4, k).astype(float)
-    hits = [rng.random(k), rng.random(k), rng.integers(0, 2, k) * over]
+    hits = [rng.random(k), rng.random(k), rng.integers(0, k, k) * over]
     together = ratio_draws(hits, over, 40)
     alone = [ratio_draws([each], over, 40)[0] for each in hits]
     assert all(a == pytest.approx(b, rel=1e-12) for a, b in zip(together, alone, strict=True))
     counts = np.concatenate(list(cluster_weights(k, 40)))
     assert together[0] == pytest.approx((counts @ hits[0]) / (counts @ over), rel=1e-12), "the draws of other metrics"
+
+
+def test_sums_of_whole_numbers_are_exact():
+    rng = np.random.default_rng(2)
+    columns = np.stack([rng.integers(0, 2, 30_000), rng.integers(0, 90, 30_000)]).astype(float)
+    counts = np.concatenate(list(cluster_weights(30_000, 30)))
+    assert (drawn_sums(columns, 30) == (counts @ columns.T).T).all()
+    large = columns * 1e6
+    assert (drawn_sums(large, 30) == (counts @ large.T).T).all()

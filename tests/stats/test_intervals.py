@@ -275,3 +275,21 @@ def test_nothing_to_count_is_no_interval():
     metric = MetricDef("m", over="one", reduce=_macro, binary=False)
     (found,) = reduced_intervals([metric], {"one": np.zeros(3), "right": np.zeros(3)}, ["a", "b", "c"])
     assert (found.value, found.n) == (None, 0)
+
+
+def test_columns_that_no_metric_reads_change_no_interval():
+    rng = np.random.default_rng(6)
+    clusters = rng.integers(0, 6000, 15_000)
+    columns = {"one": np.ones(15_000), "right": rng.integers(0, 2, 15_000).astype(float)}
+    metric = MetricDef("m", over="one", reduce=_macro, additive=True, binary=False)
+    (alone,) = reduced_intervals([metric], columns, clusters)
+    (beside,) = reduced_intervals([metric], {**columns, "odds": rng.random(15_000)}, clusters)
+    assert beside == alone
+
+    def fickle(statistics, weights):
+        extra = statistics["odds"] if len(weights) > 1 else np.zeros(1)
+        return _macro(statistics, weights) + 0 * (weights @ extra if len(weights) > 1 else 0)
+
+    odd = MetricDef("m", over="one", reduce=fickle, additive=True, binary=False)
+    (found,) = reduced_intervals([odd], {**columns, "odds": rng.random(15_000)}, clusters)
+    assert (found.value, found.low) == pytest.approx((alone.value, alone.low), abs=0.01)
