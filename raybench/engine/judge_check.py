@@ -2,7 +2,8 @@
 
 Every item is asked of the bare judge, with rules and exact match off. What the judge is "as used" follows from the
 same verdicts and the protocol's rules, so nothing is asked twice. A tenth of the items is repeated, and asked with
-another template where the protocol has one. Verdicts stay in `DIR/work`: what was asked is not asked again.
+another template where the protocol has one; some right and wrong answers are held against each other in both orders.
+Verdicts stay in `DIR/work`: what was asked is not asked again.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ __all__ = ["PROTOCOL", "Asked", "Checked", "card_folder", "check_judge"]
 PROTOCOL = "reference_verdict"
 PAGE, ITEMS, WORK = "judge_card.md", "items.jsonl", "work"
 _REPEATS = 3
+#: Pairs of a right and a wrong answer that are shown in both orders, at most.
+_PAIRS = 100
+_SWAPPED = {"FIRST": "SECOND", "SECOND": "FIRST", "TIE": "TIE"}
 _NO_COLUMNS = {"task": "judge-check", "dataset": "", "split": "", "model": ""}
 
 
@@ -105,11 +109,12 @@ def check_judge(
 
 @dataclass(frozen=True)
 class _Calls:
-    """Judge rows: one an item of the bare judge, repeats of some, and some with another template."""
+    """Judge rows: one an item of the bare judge, repeats of some, some with another template, pairs in both orders."""
 
     bare: Sequence[Row]
     repeats: Sequence[Row]
     templates: Sequence[Row]
+    pairs: Sequence[Row]
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,31 @@ def _calls(judge: JudgeSpec, planned: PlannedModel, items: Sequence[Item]) -> _C
     other = _other_template(judge)
     some = [item for item in items if item.id in chosen] if other else []
     again = list(judge_rows(_records(some), _bare(judge, other), {**shown, "repeats": 1}))
-    return _Calls(bare, repeats, again)
+    return _Calls(bare, repeats, again, _pairs(judge, items, {**shown, "repeats": 1}))
+
+
+def _pairs(judge: JudgeSpec, items: Sequence[Item], shown: Row) -> list[Row]:
+    """Return the calls that hold a right answer against a wrong one to the same question, in both orders.
+
+    None where the judge's own template or options are no pairwise protocol's.
+    """
+    try:
+        protocol = protocol_of(judge, "pairwise")
+    except SpecError:
+        return []
+    answers: dict[str, dict[bool, Item]] = {}
+    for item in items:
+        if not CATEGORIES[item.category].attack:
+            answers.setdefault(item.cluster, {}).setdefault(item.label == "CORRECT", item)
+    both = [found for _, found in sorted(answers.items()) if len(found) == 2][:_PAIRS]
+    records = [
+        {**record, "sample": pair[True].id, "model": model}
+        for pair in both
+        for model, record in zip(("right", "wrong"), _records([pair[True], pair[False]]), strict=True)
+    ]
+    # Each pair stands in the items of both its answers.
+    calls = {row["key"]: row for row in judge_rows(records, protocol, shown) if not row["decided"]}
+    return list(calls.values())
 
 
 def _other_template(judge: JudgeSpec) -> str | None:
@@ -167,7 +196,7 @@ def _ask(session: Session, planned: PlannedModel, calls: _Calls) -> float | None
     """Ask what is not stored yet; return verdicts a second, None where nothing was asked."""
     store, name = session.store, planned.spec.name
     known = {row["key"] for row in store.query("SELECT DISTINCT key FROM all_verdicts", (), ("verdicts",))}
-    wanted = {row["key"]: row for row in chain(calls.bare, calls.repeats, calls.templates)}
+    wanted = {row["key"]: row for row in chain(calls.bare, calls.repeats, calls.templates, calls.pairs)}
     fresh = [{**row, "fanout": 1} for key, row in wanted.items() if key not in known]
     fresh.sort(key=lambda row: (row["template"], row["question"], row["reference"], row["candidate"]))
     if not fresh:
@@ -230,11 +259,25 @@ def _stability(found: _Measured) -> Row:
     by_sample = {row["sample"]: _label(found.rows.get(row["key"])) for row in found.calls.bare}
     repeats = [(said[json.loads(row["aspect"])["of"]], row) for row in found.calls.repeats]
     templates = [(by_sample[row["sample"]], row) for row in found.calls.templates]
-    # One answer an item: there is no order to swap.
     return {
         "repeat_flips": _flips(repeats, found.rows), "template_flips": _flips(templates, found.rows),
-        "order_consistency": None,
+        "order_consistency": _order_consistency(found),
     }  # fmt: skip
+
+
+def _order_consistency(found: _Measured) -> Row | None:
+    """How often the better of two answers stays the better when they change places, and how often neither ever was.
+
+    Pairs with a null verdict are left out.
+    """
+    words: dict[str, dict[str, str | None]] = {}
+    for row in found.calls.pairs:
+        words.setdefault(row["sample"], {})[json.loads(row["aspect"])["order"]] = _label(found.rows.get(row["key"]))
+    read = [(each["straight"], each["swapped"]) for each in words.values() if None not in each.values()]
+    if not read:
+        return None
+    held = [straight is not None and _SWAPPED[straight] == swapped for straight, swapped in read]
+    return {**asdict(rate(held)), "ties": read.count(("TIE", "TIE"))}
 
 
 def _flips(pairs: Sequence[tuple[str | None, Row]], rows: Mapping[str, Row]) -> Row | None:

@@ -109,7 +109,13 @@ def _stability(card: Row) -> str:
         found = card[name]
         shown = "not measured" if found is None else f"{_rate(found)} of {found['n']} verdicts flip"
         lines.append(f"- {label}: {shown}")
-    lines.append(f"- order of answers: {card['order_consistency'] or 'one answer an item, nothing to swap'}")
+    order = card["order_consistency"]
+    shown = (
+        "not measured"
+        if order is None
+        else f"{_rate(order)} of {order['n']} pairs keep their better answer ({order['ties']} ties)"
+    )
+    lines.append(f"- a right and a wrong answer side by side, then the other way round: {shown}")
     slope = card["length_slope"]
     shown = "not measured"
     if slope:

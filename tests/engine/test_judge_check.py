@@ -35,6 +35,7 @@ def test_an_oracle_is_right_on_every_item_and_its_card_is_found(tmp_path: Path) 
     assert {entry["bare"]["value"] for entry in card["categories"].values()} == {1.0}
     assert all("items, 300 are needed" in reason for reason in card["reasons"]), "only the number of items is missing"
     assert card["repeat_flips"]["value"] == card["template_flips"]["value"] == 0.0
+    assert [card["order_consistency"][name] for name in ("value", "n", "ties")] == [1.0, 21, 21]
     assert card["calibration"]["ece"] == pytest.approx(0.03, abs=0.02)
     assert card["cost"]["tokens_in"] == 100
     assert card["cost"]["verdicts_per_second"] > 0
@@ -52,6 +53,7 @@ def test_items_can_be_read_and_nothing_is_asked_twice(tmp_path: Path) -> None:
     assert len(lines) == first.card["items"]
     assert {line["verdict"] for line in lines} == {"CORRECT"}
     assert all(line["as_deserved"] == (line["label"] == "CORRECT") for line in lines)
+    assert first.card["order_consistency"]["value"] == 0.0, "always A is always the first answer"
     keys = [line for line in lines if line["category"] == "master_key"]
     assert {line["verdict_as_used"] for line in keys} >= {"NOT_ATTEMPTED"}, "rules catch what the bare judge passes"
     before = len(Store(str(tmp_path / "work")).query("SELECT key FROM raw_verdicts", (), ("verdicts",)))
@@ -68,6 +70,7 @@ def test_an_unreadable_judge_has_null_verdicts_and_no_support(tmp_path: Path) ->
     assert card["sensitivity"]["value"] == card["specificity"]["value"] == 0.0
     assert "no verdict on 100.0% of the items, over 1%" in card["reasons"]
     assert card["calibration"] is None
+    assert card["order_consistency"] is None
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ class FakeJudge(Backend):
         shown = _shown(row["messages"])
         if self.options.answer == "coin":
             return "AB"[hashlib.sha256(shown.encode()).digest()[0] % 2]
-        return self._known[shown]
+        return self._known.get(shown, "C")  # what is no item of the suite: a tie
 
     def versions(self) -> dict[str, str]:
         return {}
