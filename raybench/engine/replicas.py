@@ -36,7 +36,7 @@ __all__ = ["Accounts", "Replica", "Work", "Worker"]
 #: Rows of a concurrent backend reported in one call before they are sent; two such lots wait at most.
 _ANNOUNCED = 64
 #: Durable rows are reported together: this many, or what came within this time.
-_CONFIRM_ROWS, _CONFIRM_SECONDS = 32, 0.1
+_CONFIRM_ROWS, _CONFIRM_SECONDS = 256, 0.5
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Worker:
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
-        size = min(max(1, self._backend.window // 4), _ANNOUNCED)
+        size = min(max(1, self._backend.window // 2), _ANNOUNCED)
         ahead = asyncio.Semaphore(2)  # lots that are reported and wait for the window
         for start in range(0, len(rows), size):
             part = rows[start : start + size]

@@ -9,12 +9,13 @@ again. Both say the same of what went wrong: `Lost`.
 from __future__ import annotations
 
 import asyncio
-import json
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
+
+from pydantic_core import to_json
 
 from raybench.errors import ModelError
 from raybench.schema import Row
@@ -92,7 +93,7 @@ class Lean:
         Raises:
             Lost: no answer, or only a part of one.
         """
-        body = json.dumps({**request, **extra} if extra else request).encode()
+        body = to_json({**request, **extra} if extra else request)
         try:
             async with self._session.post(self._url, data=body, proxy=self._proxy) as reply:
                 raw = await reply.read()
