@@ -185,7 +185,7 @@ function flips(item, data) {
   const total = found.reduce((sum, [, , list]) => sum + list.length, 0);
   const by = item.flips_by ? ` by ${words(item.flips_by)}` : "";
   if (!total) {
-    return h("section", { id: "cases" }, h("h2", {}, "Cases where they differ"), h("p", { class: "quiet" }, item.only_a || item.only_b ? "This metric has no sample that is right or wrong by itself." : "None: both are right on the same samples."),
+    return h("section", { id: "cases" }, h("h2", {}, "Cases where they differ"), h("p", { class: "quiet" }, item.only_a === 0 && item.only_b === 0 ? "None: both are right on the same samples." : "This metric has no sample that is right or wrong by itself."),
       h("p", {}, h("a", { href: href({ page: "samples", ...placeOf(item), model: data.models[0], other: data.models[1], disagree: "models" }) }, "Samples on which the two models' answers differ")));
   }
   const first = found.flatMap(([side, , list]) => list.slice(0, 3).map((flip) => [side, flip]));

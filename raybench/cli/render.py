@@ -241,7 +241,7 @@ def comparisons(found: Sequence[Comparison], models: tuple[str, str], style: str
         [f"{row['task']} {row['profile']} {row['metric']}" + ("*" if row["headline"] else ""),
          _percent(row["value_a"], row["unit"]), _percent(row["value_b"], row["unit"]),
          _interval({**row, "value": row["difference"]}), _p(row["p"]),
-         str(row["only_a"]), str(row["only_b"]), str(row["n"])]
+         *("-" if row[name] is None else str(row[name]) for name in ("only_a", "only_b")), str(row["n"])]
         for row in rows
     ]  # fmt: skip
     text = table(header, lines, style, f"{models[0]} less {models[1]}, percent points; * headline")

@@ -124,7 +124,7 @@ def _fields(found: PairedDifference) -> Row:
 
 
 def _mde(found: PairedDifference) -> float | None:
-    discordance = (found.only_a + found.only_b) / found.n if found.n else 0
+    discordance = ((found.only_a or 0) + (found.only_b or 0)) / found.n if found.n else 0
     return mde(found.n, discordance) if discordance else None
 
 

@@ -110,7 +110,7 @@ def _compare_cells(connection: duckdb.DuckDBPyConnection, a: Row, b: Row, task: 
             if found.value_a is None or found.value_b is None:
                 continue
             difference = found.difference
-            discordance = (difference.only_a + difference.only_b) / len(found.samples)
+            discordance = ((difference.only_a or 0) + (difference.only_b or 0)) / len(found.samples)
             headline = (name, metric.name) == task.headline
             out.append(Comparison(
                 a["task"], a["dataset"], a["split"], a["variant"], a["images"], name, metric.name, headline,

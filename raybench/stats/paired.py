@@ -51,7 +51,7 @@ class PairedDifference:
         value, low, high: difference of means and its interval; None without rows.
         p: two-sided p value; None without rows.
         test: "mcnemar_exact", "sign_flip" or "permutation".
-        only_a, only_b: rows on which A is above B, and B above A.
+        only_a, only_b: rows on which A is above B, and B above A; None where a metric has no value of a row's own.
         flags: "few clusters" (a bootstrap over fewer than 30), "no spread" (no draw differed).
     """
 
@@ -62,8 +62,8 @@ class PairedDifference:
     test: str
     n: int
     n_clusters: int
-    only_a: int
-    only_b: int
+    only_a: int | None
+    only_b: int | None
     flags: tuple[str, ...] = ()
 
 
@@ -154,23 +154,23 @@ def paired_metric(
         clusters: (n,) names. shares: (n,) weight of each row within its sample.
 
     Returns:
-        The difference (`only_a` and `only_b` are 0: rows have no hits), and the two values.
+        The difference (`only_a` and `only_b` are None), and the two values.
     """
     n = round(float(shares[sides == 0].sum()))
     codes, k = cluster_codes(clusters)
     both = _Both.of(metric, statistics, sides, codes, shares)
     values = both.values(metric) if n else (math.nan, math.nan)
     if not n:
-        return PairedDifference(None, None, None, None, "permutation", 0, 0, 0, 0), (None, None)
+        return PairedDifference(None, None, None, None, "permutation", 0, 0, None, None), (None, None)
     if not all(map(math.isfinite, values)):
-        return PairedDifference(None, None, None, None, "permutation", n, k, 0, 0), (None, None)
+        return PairedDifference(None, None, None, None, "permutation", n, k, None, None), (None, None)
     found = np.concatenate(list(both.drawn(metric)))
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (math.nan, math.nan)
     flags = ("few clusters",) if k < FEW_CLUSTERS else ()
     p = both.p(metric, values[0] - values[1])
-    difference = PairedDifference(values[0] - values[1], float(low), float(high), p, "permutation", n, k, 0, 0, flags)
-    return difference, values
+    value, place = values[0] - values[1], (float(low), float(high))
+    return PairedDifference(value, *place, p, "permutation", n, k, None, None, flags), values
 
 
 def metric_test(
