@@ -131,7 +131,7 @@ def test_a_metric_that_is_no_mean_is_compared_by_permutation():
     points = [f1_score(side["true"], side["predicted"]) for side in columns]
     assert values == pytest.approx(points)
     assert found.value == pytest.approx(points[0] - points[1])
-    assert (found.test, found.n, found.n_clusters) == ("permutation", n, n)
+    assert (found.test, found.n, found.n_clusters, found.only_a, found.only_b) == ("permutation", n, n, None, None)
 
     true = columns[0]["true"]
 
