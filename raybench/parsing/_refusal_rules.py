@@ -128,6 +128,11 @@ _ENGLISH: tuple[tuple[RefusalType, str, str], ...] = (
         r"|my [\w\s]{0,30}?)\b(?:guidelines?|polic(?:y|ies)|rules|principles|programming|terms of \w+)\b",
     ),
     (
+        "inability",
+        "cannot_answer_from_it",
+        rf"{_OPENING}{_I_CANNOT}answer\b[^.!?]{{0,40}}?\b(?:from|based on|using|with) {_WHOSE}{_IMAGE}",
+    ),
+    (
         "policy",
         "cannot_help",
         rf"{_OPENING}(?:{_I_CANNOT}|(?:(?:and )?cannot|can'?t|unable to|not able to)\s+){_HELP}\b",

@@ -44,6 +44,7 @@ def test_answers():
         ("作为一个AI语言模型，我不能诊断疾病。", "policy"),
         ("很抱歉，我无法提供医疗诊断。", "policy"),
         ("I’m sorry, I’m not able to interpret medical images.", "inability"),
+        ("I cannot answer that from the image.", "inability"),
         ("I cannot see the image.", "no_image"),
         ("我无法看到图片", "no_image"),
         ("请咨询专业医生。", "deferral"),
