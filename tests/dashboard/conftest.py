@@ -1,4 +1,4 @@
-"""Fixtures for the pages: one Debian chromium for the session, and pages that fail on whatever a console would show.
+"""Fixtures for the pages: a Debian chromium, and pages that fail on whatever a console would show.
 
 `make test` installs chromium where it runs as root. Without it these tests are skipped on a laptop and fail under
 `CI=true`: a check that silently does not run is none.
@@ -26,7 +26,7 @@ def executable() -> str | None:
     return CHROMIUM if os.path.exists(CHROMIUM) else shutil.which("chromium") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is open, its event loop runs here, and other tests want their own
 def browser() -> Iterator[Any]:
     """A headless chromium, driven by Playwright."""
     try:
