@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from starlette.applications import Starlette
@@ -33,6 +35,8 @@ from raybench.schema import canonical_json
 __all__ = ["HEAVY", "QUESTIONS", "Question", "answer", "create_app", "web_files"]
 
 _MAX_VALUE = 1000
+#: Questions that read single rows of large tables, so many at once: the rest of a page's pictures waits.
+_OF_ROWS, _ROW_QUESTIONS = ("sample", "samples"), 2
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _BOARD = ("task", "dataset", "split", "slice", "profile", "judge", "images", "reported")
 _PLACE = ("task", "dataset", "split")
@@ -165,7 +169,7 @@ def create_app(folder: Folder, access: Access | None = None, worker: Worker | No
         StoreError: the page's files are missing.
     """
     access = access or Access()
-    web = web_files()
+    web, rows = web_files(), BoundedSemaphore(_ROW_QUESTIONS)
 
     def view() -> View:
         found = folder.view()
@@ -186,10 +190,12 @@ def create_app(folder: Folder, access: Access | None = None, worker: Worker | No
         if name not in QUESTIONS:
             return _error(404, f"no question {name!r}{nearest(name, QUESTIONS)}; known: {', '.join(QUESTIONS)}")
         asked = _parameters(request, QUESTIONS[name])
-        return JSONResponse(_finite(answer(folder, view(), name, asked, worker)))
+        with rows if name in _OF_ROWS else nullcontext():
+            return JSONResponse(_finite(answer(folder, view(), name, asked, worker)))
 
     def image(request: Request) -> Response:
-        return _image(view(), _parameters(request, _IMAGE))
+        with rows:
+            return _image(view(), _parameters(request, _IMAGE))
 
     routes = [
         Route("/", _threaded(index, folder)),
@@ -207,7 +213,7 @@ def _threaded(endpoint: Callable[[Request], Response], folder: Folder) -> Callab
             return await run_in_threadpool(endpoint, request)
         except RaybenchError as error:
             status = 403 if isinstance(error, PolicyError) else 404 if isinstance(error, DataError) else 400
-            if isinstance(error, StoreError) and str(error).startswith("a stored part"):
+            if isinstance(error, StoreError) and str(error).startswith(("a stored part", "too much")):
                 status = 503
             return _error(status, without_paths(str(error).replace(folder.root, "this folder")))
 

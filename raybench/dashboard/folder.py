@@ -194,6 +194,8 @@ class View:
 def _unreadable(error: duckdb.Error) -> Exception:
     if isinstance(error, _OURS):
         return error
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return StoreError("too much is asked of this server at once: try again in a moment")
     return StoreError(
         "a stored part cannot be read: if the folder is being copied or compacted, try again; else copy it again"
         f" ({type(error).__name__})"

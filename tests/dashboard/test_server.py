@@ -7,13 +7,15 @@ import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import pytest
 from PIL import Image
 
+from raybench.dashboard import app
 from raybench.dashboard.app import HEAVY, QUESTIONS
 from raybench.dashboard.board import _cost
 from raybench.dashboard.correct import hits_of
-from raybench.dashboard.folder import Folder
+from raybench.dashboard.folder import Folder, _unreadable
 from raybench.dashboard.overall import _mean
 from raybench.dashboard.worker import Worker
 from raybench.leaderboard import boards, compare
@@ -486,3 +488,14 @@ def test_a_missing_folder_is_refused(tmp_path: Path):
 
     with pytest.raises(StoreError, match="no result folder"):
         Folder(str(tmp_path / "absent"))
+
+
+def test_a_server_short_of_memory_says_try_again(client, monkeypatch):
+    """DuckDB has its limit: many pictures of a large folder at once are no damaged folder."""
+    error = _unreadable(duckdb.OutOfMemoryException("could not allocate block"))
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(app, "answer", refuse)
+    assert ask(client, "meta", 503)["error"] == "too much is asked of this server at once: try again in a moment"
