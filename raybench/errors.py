@@ -6,6 +6,7 @@
     │   ├── UnknownNameError   no task, model, judge or metric of that name
     │   ├── DataError          a file, a column, an id
     │   ├── StoreError         a result folder that is missing, empty or not ours
+    │   │   └── UnreadableError  stored rows that cannot be read now; asking again may help
     │   ├── ModelError         a model that cannot be resolved or loaded
     │   └── PolicyError        something the data's terms forbid
     └── EngineError            the cluster or a replica failed; never the user's input
@@ -28,6 +29,7 @@ __all__ = [
     "SpecError",
     "StoreError",
     "UnknownNameError",
+    "UnreadableError",
     "UserError",
     "nearest",
     "one_line",
@@ -61,6 +63,10 @@ class DataError(UserError):
 
 class StoreError(UserError):
     """A result folder that is missing, empty or unreadable."""
+
+
+class UnreadableError(StoreError):
+    """Stored rows that cannot be read now: a part is damaged or being replaced, or memory is short."""
 
 
 class ModelError(UserError):

@@ -29,7 +29,7 @@ from raybench.dashboard.policy import check_local
 from raybench.dashboard.security import Access, Guard
 from raybench.dashboard.words import without_paths
 from raybench.dashboard.worker import Answer, Worker
-from raybench.errors import DataError, PolicyError, RaybenchError, StoreError, nearest
+from raybench.errors import DataError, PolicyError, RaybenchError, StoreError, UnreadableError, nearest
 from raybench.schema import canonical_json
 
 __all__ = ["HEAVY", "QUESTIONS", "Question", "answer", "create_app", "web_files"]
@@ -212,12 +212,14 @@ def _threaded(endpoint: Callable[[Request], Response], folder: Folder) -> Callab
         try:
             return await run_in_threadpool(endpoint, request)
         except RaybenchError as error:
-            status = 403 if isinstance(error, PolicyError) else 404 if isinstance(error, DataError) else 400
-            if isinstance(error, StoreError) and str(error).startswith(("a stored part", "too much")):
-                status = 503
-            return _error(status, without_paths(str(error).replace(folder.root, "this folder")))
+            return _error(_status(error), without_paths(str(error).replace(folder.root, "this folder")))
 
     return run
+
+
+def _status(error: RaybenchError) -> int:
+    known = ((PolicyError, 403), (DataError, 404), (UnreadableError, 503))
+    return next((status for kind, status in known if isinstance(error, kind)), 400)
 
 
 def _parameters(request: Request, question: Question) -> dict[str, str]:

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raybench.errors import StoreError
+from raybench.errors import StoreError, UnreadableError
 from raybench.schema import CELL, TABLES, Row, digest
 from raybench.store import Store, stream
 
@@ -195,8 +195,8 @@ def _unreadable(error: duckdb.Error) -> Exception:
     if isinstance(error, _OURS):
         return error
     if isinstance(error, duckdb.OutOfMemoryException):
-        return StoreError("too much is asked of this server at once: try again in a moment")
-    return StoreError(
+        return UnreadableError("too much is asked of this server at once: try again in a moment")
+    return UnreadableError(
         "a stored part cannot be read: if the folder is being copied or compacted, try again; else copy it again"
         f" ({type(error).__name__})"
     )

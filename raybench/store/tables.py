@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from raybench.errors import StoreError
+from raybench.errors import StoreError, UnreadableError
 from raybench.schema import TABLES, Row
 from raybench.store.files import Files, new_id, now
 from raybench.store.writer import OPEN_SUFFIX, Writer, open_rows, seal_orphans, write_part
@@ -87,12 +87,12 @@ class Store:
         """Return an in-memory DuckDB with `raw_<table>` and the views over the parts committed now.
 
         Raises:
-            StoreError: a part is damaged; names it.
+            UnreadableError: a part is damaged; names it.
         """
         try:
             return self.connect_parts({table: self.parts(table) for table in tables})
         except (duckdb.InvalidInputException, duckdb.IOException) as error:
-            raise StoreError(f"{self.name}: {_unreadable(error)}") from error
+            raise UnreadableError(f"{self.name}: {_unreadable(error)}") from error
 
     def connect_parts(self, parts: Mapping[str, Sequence[str]]) -> duckdb.DuckDBPyConnection:
         """Return a connection as `connect` does, over the given parts only."""
@@ -164,7 +164,7 @@ def stream(
         for batch in reader:
             yield from batch.to_pylist()
     except (duckdb.InvalidInputException, duckdb.IOException) as error:
-        raise StoreError(_unreadable(error)) from error
+        raise UnreadableError(_unreadable(error)) from error
 
 
 def _unreadable(error: duckdb.Error) -> str:
