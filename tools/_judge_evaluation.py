@@ -175,8 +175,7 @@ Chinese characters say nothing to it, neither as an answer nor as an order.
 ({pairs:,} pairs), written from facts by `tools/judge_pairs.py`, seed {seed}, one CPU thread in bfloat16 (about half an
 hour where nothing else runs; another processor rounds differently, so weights agree in what they score, not bit by
 bit). Throw-away heads that name what a text says (finding, side, zone, number) and which kind of candidate it is are
-trained beside it. The learning rate falls as in a training of {aim:,} steps and, from step {turn:,} on, as in one of
-{steps:,}.
+trained beside it. The learning rate falls by half a cosine.
 
 What should move no judge (openers, lone marks, neutral sentences, orders to the judge) and denials of a place, a
 contrast or a caption are worded by `tools/judge_attacks.py`, not by the suite of `raybench judge-check`. Of that

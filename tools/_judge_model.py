@@ -70,15 +70,12 @@ class Settings:
 
     Attributes:
         steps, groups: updates, and groups of 8 candidates in each.
-        aim, turn: the rate falls as in a training of `aim` steps and from step `turn` as in one of `steps`.
         rate: peak learning rate.
         seed: of pairs and initial weights.
         vocabulary, width, layers, heads, inner: of the model.
     """
 
-    steps: int = 3500
-    aim: int = 5200
-    turn: int = 1670
+    steps: int = 6000
     groups: int = 16
     rate: float = 1.5e-3
     seed: int = 0

@@ -89,11 +89,10 @@ def _without(group: Group, kept_out: frozenset[tuple[str, ...]]) -> Group:
 
 
 def rate_at(step: int, settings: Settings) -> float:
-    """Return the learning rate: warm-up over 200 steps, then a half cosine to 2 % of the peak (see `Settings`)."""
+    """Return the learning rate: warm-up over 200 steps, then a half cosine to 2 % of the peak."""
     if step < 200:
         return settings.rate * (step + 1) / 200
-    end = settings.aim if step < settings.turn else settings.steps
-    done = (step - 200) / max(1, end - 200)
+    done = (step - 200) / max(1, settings.steps - 200)
     return settings.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
@@ -162,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         settings = Settings(steps=given.steps, seed=given.seed)
         train(settings, given.folder)
-        training = {name: getattr(settings, name) for name in ("steps", "aim", "turn", "groups", "seed")}
+        training = {name: getattr(settings, name) for name in ("steps", "groups", "seed")}
         write_card(given.folder, training, evaluate(given.folder))
 
 

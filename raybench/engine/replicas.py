@@ -12,6 +12,7 @@ import os
 import platform
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ from raybench.engine.resources import ledger_proxy
 from raybench.engine.stages import attempt_row, next_turn, request, response_row, second_attempt, verdict_row
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
+from raybench.parsing.refusal import refusal
 from raybench.schema import Failure, Response, Row
 from raybench.scoring import box_convention, read_answer
 from raybench.spec import JudgeSpec, ModelSpec, TaskSpec, open_plugin, protocol_of, task_of
@@ -140,22 +142,30 @@ class Worker:
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
-        size = min(max(1, self._backend.window // 2), _ANNOUNCED)
+        size = min(self._backend.window, _ANNOUNCED)
         ahead = asyncio.Semaphore(2)  # lots that are reported and wait for the window
+        ready: deque[tuple[Row, bool]] = deque()
+        senders = set[asyncio.Task[None]]()
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             await ahead.acquire()
             keys = [row["key"] for row in part]
             if not await asyncio.to_thread(self._accounts.sending, self._work.stream, keys):
                 return  # the run has reached a limit: these rows wait for the next one
-            for row in part:
-                group.create_task(self._send_in_window(row, ahead if row is part[-1] else None))
+            ready.extend((row, row is part[-1]) for row in part)
+            for _ in range(min(len(part), self._backend.window - len(senders))):
+                sender = group.create_task(self._send_ready(ready, ahead))
+                senders.add(sender)
+                sender.add_done_callback(senders.discard)
 
-    async def _send_in_window(self, row: Row, ahead: asyncio.Semaphore | None) -> None:
+    async def _send_ready(self, ready: deque[tuple[Row, bool]], ahead: asyncio.Semaphore) -> None:
+        """Send reported rows one after another, as one of the window's open requests."""
         async with self._window:
-            if ahead is not None:  # the last of its lot
-                ahead.release()
-            await self._send([row], announced=True)
+            while ready:
+                row, ends_lot = ready.popleft()
+                if ends_lot:
+                    ahead.release()
+                await self._send([row], announced=True)
 
     async def _send(self, rows: Sequence[Row], announced: bool = False) -> None:
         """Send rows to the model and make each answer durable as it comes."""
@@ -270,9 +280,10 @@ class Replica:
     def __init__(self, work: Work, ledger: Any) -> None:
         self._accounts = ledger_proxy(ledger)
         replica = ray.get_runtime_context().get_actor_id() or "local"
-        refusal = self._accounts.starting(work.stream, replica)
-        if refusal:
-            raise ModelError(refusal)
+        reason = self._accounts.starting(work.stream, replica)
+        if reason:
+            raise ModelError(reason)
+        refusal("-a")  # its rules compile when they are first used, which would hold up the first answers
         backend = _load(work, self._accounts)
         self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
         self._loop = asyncio.new_event_loop()

@@ -134,7 +134,11 @@ class Pool:
         self._timer: asyncio.Task[None] | None = None
 
     async def take(self, cost: float = 0.0, avoid: Endpoint | None = None) -> Endpoint:
-        """Return an endpoint that may be asked now, the least loaded; `avoid` only where there is no other."""
+        """Return an endpoint that may be asked now, the least loaded.
+
+        Args:
+            avoid: taken only where no other has room; while it is sick, only where no other works.
+        """
         if not self._queue:
             found = self._best(cost, avoid)
             if found is not None:
@@ -171,7 +175,11 @@ class Pool:
             only = self.endpoints[0]
             return only if only.open < only.limit and not only.wait_seconds(cost, self._clock()) else None
         now = self._clock()
-        free = [one for one in self.endpoints if one.open < one.limit and not one.wait_seconds(cost, now)]
+        shunned = avoid if avoid is not None and avoid.sick and self.others_work(avoid) else None
+        free = [
+            one for one in self.endpoints
+            if one is not shunned and one.open < one.limit and not one.wait_seconds(cost, now)
+        ]  # fmt: skip
         return min(free, key=lambda one: (one is avoid, one.sick, one.open / one.limit), default=None)
 
     def _serve(self) -> None:

@@ -135,7 +135,7 @@ class Sender:
 
     def _refused(self, reply: Reply, row: Row) -> _Trouble:
         """Describe an HTTP error status."""
-        said = wire.error_message(reply.text)
+        said = wire.error_message(reply.body)
         detail = f"HTTP {reply.status}: {said}" if said else f"HTTP {reply.status}"
         detail = wire.clean(detail, [self._policy.access.key], row)
         retried = reply.status in _RETRIED or reply.status >= 500
@@ -146,7 +146,7 @@ class Sender:
         if isinstance(result, Reply):
             endpoint.answered()
             endpoint.succeeded()
-            body = wire.parse_body(result.text)
+            body = wire.parse_body(result.body)
             if cost and body is not None:
                 endpoint.settle(cost, wire.used_tokens(body, cost))
             return body

@@ -1,7 +1,7 @@
 """How one request reaches a server and its answer comes back: two ways behind one small protocol.
 
-`Lean` is aiohttp with nothing on top, at a tenth of a millisecond of CPU a request.
-`Client` is the openai package, ten times dearer, for what it knows and we do not:
+`Lean` is pyreqwest with nothing on top, at a tenth of a millisecond of CPU a request.
+`Client` is the openai package, many times dearer, for what it knows and we do not:
 Azure's addresses and keys, and other ways to sign in. Connections are kept and used
 again. Both say the same of what went wrong: `Lost`.
 """
@@ -9,11 +9,10 @@ again. Both say the same of what went wrong: `Lost`.
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Literal, Protocol
-from urllib.parse import urlsplit
 
 from pydantic_core import to_json
 
@@ -23,7 +22,9 @@ from raybench.schema import Row
 __all__ = ["Access", "Client", "Lean", "Lost", "Reply", "Transport"]
 
 #: Idle connections are dropped before a server (uvicorn after 5 s) drops them under a request.
-_KEEPALIVE_SECONDS = 4.0
+_KEEPALIVE = timedelta(seconds=4)
+#: After its last answer pyreqwest's thread still holds on to the interpreter, which aborts if it ends meanwhile.
+_PARTING_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Reply:
 
     status: int
     headers: Mapping[str, str]
-    text: str
+    body: bytes
 
 
 class Lost(Exception):
@@ -65,27 +66,32 @@ class Transport(Protocol):
 
 
 class Lean:
-    """Posts chat completions with aiohttp. To be made inside the event loop that uses it."""
+    """Posts chat completions with pyreqwest: HTTP runs in Rust on a thread of its own, outside the event loop.
+
+    Proxies are those of the environment. To be made inside the event loop that uses it.
+
+    Raises:
+        ModelError: the address or the key cannot stand in a request.
+    """
 
     def __init__(self, url: str, access: Access) -> None:
-        import aiohttp
+        from pyreqwest import exceptions
+        from pyreqwest.client import ClientBuilder
 
         self._url = url.rstrip("/") + "/chat/completions"
-        self._access = access
-        self._lost = (aiohttp.ClientError, OSError, EOFError)
-        self._slow_connection = aiohttp.ConnectionTimeoutError
-        self._proxy = _proxy(url)
+        self._access, self._errors = access, exceptions
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access.key:
             headers["Authorization"] = f"Bearer {access.key}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS, ttl_dns_cache=60),
-            timeout=aiohttp.ClientTimeout(
-                total=access.timeout_seconds, sock_connect=access.connect_timeout_seconds
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
-        )  # fmt: skip
+        builder = ClientBuilder().http1_only().referer(False).default_cookie_store(False)
+        builder = builder.timeout(timedelta(seconds=access.timeout_seconds))
+        builder = builder.connect_timeout(timedelta(seconds=access.connect_timeout_seconds))
+        builder = builder.pool_idle_timeout(_KEEPALIVE)
+        try:
+            self._client = builder.default_headers(headers).build()
+            self._client.post(self._url)
+        except ValueError as error:
+            raise ModelError(f"base_url or the API key cannot stand in a request: {type(error).__name__}") from error
 
     async def post(self, request: Row, extra: Row) -> Reply:
         """Send one request and return the whole answer.
@@ -95,28 +101,24 @@ class Lean:
         """
         body = to_json({**request, **extra} if extra else request)
         try:
-            async with self._session.post(self._url, data=body, proxy=self._proxy) as reply:
-                raw = await reply.read()
-                return Reply(reply.status, reply.headers, raw.decode("utf-8", "replace"))
-        except self._slow_connection as error:
-            raise Lost("connection", "the server did not take the connection in time") from error
-        except TimeoutError as error:
+            reply = await self._client.post(self._url).body_bytes(body).build().send()
+            return Reply(reply.status, reply.headers, (await reply.bytes()).to_bytes())
+        except self._errors.RequestTimeoutError as error:
+            if any("(Connect)" in cause for cause in _causes(error)):  # its class does not tell the two apart
+                raise Lost("connection", "the server did not take the connection in time") from error
             raise Lost("timeout", f"no answer within {self._access.timeout_seconds:g} s") from error
-        except self._lost as error:
-            raise Lost("connection", f"connection lost: {error or type(error).__name__}") from error
+        except self._errors.RequestError as error:
+            reason = [type(error).__name__, *_causes(error)][-1]  # the causes above the last one name the address
+            raise Lost("connection", f"connection lost: {reason}") from error
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._session.close()
+        await self._client.close()
+        await asyncio.sleep(_PARTING_SECONDS)
 
 
-def _proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL."""
-    parts = urlsplit(url)
-    proxies = urllib.request.getproxies()
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return proxies.get(parts.scheme) or proxies.get("all")
+def _causes(error: Any) -> list[str]:
+    return [str(cause["message"]) for cause in error.details.get("causes") or []]
 
 
 class Client:
@@ -161,7 +163,7 @@ class Client:
             raise Lost("timeout", f"no answer within {self._limit:g} s") from error
         except openai.APIConnectionError as error:
             raise Lost("connection", f"connection lost: {error.__cause__ or error}") from error
-        return Reply(int(reply.status_code), reply.headers, str(reply.text))
+        return Reply(int(reply.status_code), reply.headers, bytes(reply.content))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from pydantic_core import from_json
+
 from raybench.models._reasoning import split_reasoning
 from raybench.schema import Failure, Response, Row
 
@@ -97,20 +99,17 @@ def sampling_fields(row: Row, max_tokens_field: str) -> Row:
     return fields
 
 
-def parse_body(text: str) -> Row | None:
+def parse_body(raw: bytes) -> Row | None:
     """Return a response body as an object with at least one choice that has a message, else None."""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        return None
+    body = _object(raw)
     choices = body.get("choices") if isinstance(body, dict) else None
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         return None
     return body if isinstance(choices[0].get("message"), dict) else None
 
 
-def read_answer(body: Row) -> Response | Failure:
-    """Read a generated answer.
+def read_answer(body: Row, attempts: int = 1, seconds: float = 0.0) -> Response | Failure:
+    """Read a generated answer that came at the given attempt, this many seconds after it was asked for.
 
     A blank is an answer (counted as refused) where the body says how it came about: the text is
     "" rather than null, the server filtered it (finish reason "content_filter"), the model declined
@@ -124,9 +123,18 @@ def read_answer(body: Row) -> Response | Failure:
     declined = _text(message.get("refusal"))
     explained = declined or reasoning or finish == "content_filter"
     if message.get("content") is None and not explained:
-        return Failure("null_content", f"the server's answer has no content; it finished by {_word(finish)!r}")
-    notes = {"refusal": declined} if declined and not text else {}
-    return Response(text=text, reasoning=reasoning, finish_reason=finish, notes=notes, **_usage(body))
+        detail = f"the server's answer has no content; it finished by {_word(finish)!r}"
+        return Failure("null_content", detail, attempts)
+    notes = _notes(attempts)
+    if declined and not text:
+        notes["refusal"] = declined
+    return Response(
+        text=text, reasoning=reasoning, finish_reason=finish, seconds=seconds, notes=notes, **_usage(body)
+    )  # fmt: skip
+
+
+def _notes(attempts: int) -> Row:
+    return {"attempts": attempts} if attempts > 1 else {}
 
 
 def _word(word: str) -> str:
@@ -147,7 +155,7 @@ def _usage(body: Row) -> Row:
     return {ours: usage[theirs] if isinstance(usage.get(theirs), int) else None for ours, theirs in names.items()}
 
 
-def read_labels(body: Row, labels: Sequence[str]) -> Response | None:
+def read_labels(body: Row, labels: Sequence[str], attempts: int = 1, seconds: float = 0.0) -> Response | None:
     """Read which label the first token was, or None where the server gave no log probabilities.
 
     A label's log probability is over all returned tokens that read as it once
@@ -166,8 +174,9 @@ def read_labels(body: Row, labels: Sequence[str]) -> Response | None:
             found[label] = _add(found[label], value) if label in found else value
     best = max(found, key=lambda label: found[label]) if found else _text(choice["message"].get("content"))
     return Response(
-        text=best, finish_reason="label", mean_logprob=found.get(best), label_logprobs=found, **_usage(body)
-    )
+        text=best, finish_reason="label", mean_logprob=found.get(best), label_logprobs=found, seconds=seconds,
+        notes=_notes(attempts), **_usage(body),
+    )  # fmt: skip
 
 
 def _add(one: float, other: float) -> float:
@@ -195,12 +204,21 @@ def used_tokens(body: Row, otherwise: float) -> float:
     return float(sum(used)) if used else otherwise
 
 
-def error_message(text: str) -> str:
-    """Return what the body of an HTTP error says, "" where it is in no known form."""
+def _object(raw: bytes) -> Any:
+    """Return what JSON says, bytes that are no UTF-8 and halves of surrogate pairs included; None for no JSON."""
     try:
-        body = json.loads(text)
+        return from_json(raw)
     except ValueError:
-        return ""
+        pass
+    try:
+        return json.loads(raw.decode("utf-8", "replace"))
+    except ValueError:
+        return None
+
+
+def error_message(raw: bytes) -> str:
+    """Return what the body of an HTTP error says, "" where it is in no known form."""
+    body = _object(raw)
     body = body.get("error", body) if isinstance(body, dict) else {}
     said = (body.get("message") or body.get("detail")) if isinstance(body, dict) else body
     return said if isinstance(said, str) else ""

@@ -51,7 +51,7 @@ class OpenAIOptions(Options):
         timeout_seconds: for one whole request, streamed bytes included.
         max_retries: further attempts after the first, on 408, 409, 425, 429, 5xx, timeouts and lost connections.
         max_retry_wait_seconds: longest wait between attempts, whatever Retry-After says.
-        transport: "lean" (aiohttp) or "client" (the openai package, ten times the CPU time a request).
+        transport: "lean" (pyreqwest) or "client" (the openai package, many times the CPU time a request).
         azure_api_version: makes the client Azure's, with base_url as its endpoint; needs transport "client".
         api_key_env: environment variable that holds the key; may be unset for local servers.
         system_prompt: put first where a conversation has no system turn.
@@ -156,7 +156,7 @@ class OpenAICompatible(Backend):
         Raises:
             ModelError: the package of the chosen transport is missing.
         """
-        package = "aiohttp" if options.transport == "lean" else "openai"
+        package = "pyreqwest" if options.transport == "lean" else "openai"
         try:
             __import__(package)
         except ImportError as error:
@@ -253,11 +253,7 @@ class OpenAICompatible(Backend):
         if outcome.failure is not None:
             return replace(outcome.failure, attempts=outcome.attempts + attempts)
         assert outcome.body is not None
-        spent = outcome.attempts + attempts
-        answer = wire.read_answer(outcome.body)
-        if isinstance(answer, Failure):
-            return replace(answer, attempts=spent)
-        return replace(answer, seconds=outcome.seconds, notes={**answer.notes, **_notes(spent)})
+        return wire.read_answer(outcome.body, outcome.attempts + attempts, outcome.seconds)
 
     async def _label(self, sender: Sender, row: Row, request: Row, labels: Sequence[str]) -> Response | Failure:
         """Ask for one token and its log probabilities; where a server has none, for a text."""
@@ -273,9 +269,9 @@ class OpenAICompatible(Backend):
             self._no_logprobs = self._no_logprobs or isinstance(response, Response)
             return response
         assert outcome.body is not None
-        label = wire.read_labels(outcome.body, labels)
+        label = wire.read_labels(outcome.body, labels, outcome.attempts, outcome.seconds)
         if label is not None:
-            return replace(label, seconds=outcome.seconds, notes=_notes(outcome.attempts))
+            return label
         if not may_fall_back:
             return Failure("no_logprobs", "the server returns no log probabilities", outcome.attempts)
         self._no_logprobs = True
@@ -285,7 +281,7 @@ class OpenAICompatible(Backend):
         """Return the transport's version; the server's own is not known."""
         from importlib.metadata import version
 
-        package = "aiohttp" if self.options.transport == "lean" else "openai"
+        package = "pyreqwest" if self.options.transport == "lean" else "openai"
         return {package: version(package)}
 
     def close(self) -> None:
@@ -293,10 +289,6 @@ class OpenAICompatible(Backend):
         for loop, line in list(self._lines.items()):
             with suppress(RuntimeError):  # the loop is closed, and with it its connections
                 loop.call_soon_threadsafe(line.keeper.cancel)
-
-
-def _notes(attempts: int) -> Row:
-    return {"attempts": attempts} if attempts > 1 else {}
 
 
 PLUGIN = OpenAICompatible

@@ -36,9 +36,14 @@ _WRAPPERS = (
 )
 
 
+#: Without one of these, no wrapper has anything to take away.
+_MARKUP = re.compile(r"[\\<>#*`_•-]")
+
+
 def tidy(text: str) -> str:
     """Return text in NFKC with straight apostrophes, no invisible characters and single spaces; lines stay."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text.translate(_POWERS))).translate(_APOSTROPHES)
+    if not text.isascii():  # ASCII is all of that already
+        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text.translate(_POWERS))).translate(_APOSTROPHES)
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(lines).strip()
 
@@ -46,6 +51,8 @@ def tidy(text: str) -> str:
 def unwrap(text: str) -> str:
     """Return tidy text without markdown, \\boxed{} and answer tags."""
     text = tidy(text)
+    if _MARKUP.search(text) is None:
+        return text
     for wrapper in _WRAPPERS:
         text = wrapper.sub(lambda match: match[1] if match.re.groups else "", text)
     return tidy(text)

@@ -1,11 +1,10 @@
 """Append rows so that each is durable before it is counted.
 
 On local disk a row is one line of `TABLE/<uuid>.jsonl.open`, flushed as it is
-appended and synced at every 256th; the file is sealed into a Parquet part at 1,024
-rows or 10 s. On an object store there is no append: rows become a part at 256 rows
-or 10 s. A
-writer that dies leaves an open file whose lock the kernel has released; the
-next run seals it.
+appended; a thread syncs the file, so that at most 256 rows are not, and seals it
+into a Parquet part at 1,024 rows or 10 s. On an object store there is no append:
+rows become a part at 256 rows or 10 s. A writer that dies leaves an open file
+whose lock the kernel has released; the next run seals it.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO, Any
 
@@ -79,6 +79,8 @@ class Writer:
         self._files, self._table, self._stamp = files, table, dict(stamp or {})
         self._lines: list[bytes] = []
         self._open: IO[bytes] | None = None
+        self._behind = ThreadPoolExecutor(1)
+        self._task: Future[None] | None = None
         self._seal_rows = LOCAL_SEAL_ROWS if files.is_local else SYNC_ROWS
         self._synced = 0
         self._name = ""
@@ -105,8 +107,8 @@ class Writer:
                 self._open.flush()
             if len(self._lines) >= self._seal_rows or time.monotonic() - self._since >= SEAL_SECONDS:
                 self._seal()
-            elif self._open is not None and len(self._lines) >= self._synced + SYNC_ROWS:
-                os.fsync(self._open.fileno())
+            elif self._open is not None and len(self._lines) >= self._synced + SYNC_ROWS // 2:
+                self._do_behind(os.fsync, self._open.fileno())
                 self._synced = len(self._lines)
 
     def flush(self) -> None:
@@ -120,6 +122,19 @@ class Writer:
         self._closed.set()
         with self._lock:
             self._seal()
+            self._settle()
+        self._behind.shutdown()
+
+    def _do_behind(self, work: Callable[..., None], *values: Any) -> None:
+        """Do what takes the disk's time on the writer's thread; one thing at a time, so half of SYNC_ROWS each."""
+        self._settle()
+        self._task = self._behind.submit(work, *values)
+
+    def _settle(self) -> None:
+        """Wait for the thread, and raise what went wrong there."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.result()
 
     def _begin(self) -> None:
         self._name, self._since = new_id(), time.monotonic()
@@ -135,11 +150,17 @@ class Writer:
     def _seal(self) -> None:
         if not self._lines:
             return
-        _write_table(self._files, self._table, _parsed(b"".join(self._lines), TABLES[self._table]), self._name)
-        if self._open is not None:
-            self._files.delete(f"{self._table}/{self._name}{OPEN_SUFFIX}")
-            self._open.close()
+        if self._open is None:
+            _write_table(self._files, self._table, _parsed(b"".join(self._lines), TABLES[self._table]), self._name)
+        else:
+            self._do_behind(self._replace, self._open, self._lines, self._name)
         self._lines, self._open, self._synced = [], None, 0
+
+    def _replace(self, file: IO[bytes], lines: list[bytes], name: str) -> None:
+        """Put a part in an open file's place; where that fails, the file stays for the next run to seal."""
+        with file:
+            _write_table(self._files, self._table, _parsed(b"".join(lines), TABLES[self._table]), name)
+            self._files.delete(f"{self._table}/{name}{OPEN_SUFFIX}")
 
     def _seal_on_time(self) -> None:
         while not self._closed.wait(1.0):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -225,7 +227,36 @@ def test_both_transports_answer_retry_and_time_out_alike(transport: str) -> None
         assert (failure.reason, failure.attempts) == ("connection", 2)
     assert set(first) == {"model", "messages", "temperature", "top_p", "max_tokens", "seed"}
     (version,) = backend.versions()
-    assert version == {"lean": "aiohttp", "client": "openai"}[transport]
+    assert version == {"lean": "pyreqwest", "client": "openai"}[transport]
+
+
+@pytest.mark.parametrize("transport", ["lean", "client"])
+def test_a_connection_that_nobody_takes_is_told_from_an_answer_that_is_late(transport: str) -> None:
+    with socket.socket() as busy, ExitStack() as waiting:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen(0)
+        for _ in range(4):  # its queue of connections is full
+            one = waiting.enter_context(socket.socket())
+            one.setblocking(False)
+            one.connect_ex(busy.getsockname())
+        url = f"http://127.0.0.1:{busy.getsockname()[1]}/v1"
+        backend = backend_of(url, transport=transport, max_retries=0, connect_timeout_seconds=0.2)
+        with pytest.raises(ModelError, match="did not take the connection in time"):
+            ask(backend, [row("a", "q")])
+
+
+@pytest.mark.parametrize("transport", ["lean", "client"])
+def test_the_environments_proxy_is_asked_save_for_what_it_excepts(
+    transport: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with FakeOpenAI() as proxy, FakeOpenAI() as near:
+        monkeypatch.setenv("http_proxy", proxy.base_url.removesuffix("/v1"))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        ask(backend_of("http://elsewhere.invalid/v1", transport=transport), [row("a", "q")])
+        ask(backend_of(near.base_url, transport=transport), [row("a", "q")])
+        assert (proxy.requests, near.requests) == (1, 1)
 
 
 def test_connections_are_used_again() -> None:

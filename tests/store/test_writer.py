@@ -142,20 +142,46 @@ def test_a_file_sealed_while_others_look_for_orphans_is_left_alone(store, monkey
     assert texts(store) == ["text 0"]
 
 
-def test_rows_are_synced_on_the_way_and_sealed_when_there_are_many(store, monkeypatch):
-    synced, real = [], os.fsync
-    monkeypatch.setattr(writer.os, "fsync", lambda file: (synced.append(os.fstat(file).st_size), real(file)))
+def test_no_more_than_so_many_rows_are_unsynced_and_many_are_sealed(store, monkeypatch):
+    safe, real = [0], os.fsync
+
+    def fsync(file):
+        if OPEN_SUFFIX in os.readlink(f"/proc/self/fd/{file}"):
+            with open(f"/proc/self/fd/{file}", "rb") as lines:
+                rows = sum(1 for _ in lines)
+            real(file)
+            safe[0] = rows
+
+    monkeypatch.setattr(writer.os, "fsync", fsync)
     appender = store.writer("responses")
-    for i in range(writer.SYNC_ROWS):
+    for i in range(writer.LOCAL_SEAL_ROWS - 1):
         appender.append(row(i))
-    (size,) = synced
-    assert size == os.path.getsize(f"{store.files.root}/responses/{opened(store)[0]}"), "every row is on the disk"
-    for i in range(writer.SYNC_ROWS, writer.LOCAL_SEAL_ROWS + 1):
-        appender.append(row(i))
+        assert i + 1 - safe[0] <= writer.SYNC_ROWS
+    assert safe[0] >= writer.LOCAL_SEAL_ROWS - writer.SYNC_ROWS
+    for i in range(writer.LOCAL_SEAL_ROWS - 1, writer.LOCAL_SEAL_ROWS + writer.SYNC_ROWS):
+        appender.append(row(i))  # the next file's first sync waits for the part of this one
     (part,) = sealed(store)
     assert pq.read_metadata(f"{store.files.root}/responses/{part}").num_rows == writer.LOCAL_SEAL_ROWS
-    assert len(open_rows(store.files, "responses", opened(store)[0])) == 1
-    assert len(texts(store)) == writer.LOCAL_SEAL_ROWS + 1
+    assert len(open_rows(store.files, "responses", opened(store)[0])) == writer.SYNC_ROWS
+    assert len(texts(store)) == writer.LOCAL_SEAL_ROWS + writer.SYNC_ROWS
+
+
+def test_what_goes_wrong_behind_is_raised_and_loses_no_row(store, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError("no space left on device")
+
+    appender = store.writer("responses")
+    with monkeypatch.context() as full:
+        full.setattr(writer.pq, "write_table", refuse)
+        with pytest.raises(OSError, match="no space"):
+            for i in range(2 * writer.LOCAL_SEAL_ROWS):
+                appender.append(row(i))
+        count = i + 1
+    appender.close()
+    assert len(texts(store)) == count
+    seal_orphans(store.files, "responses")
+    assert opened(store) == []
+    assert len(texts(store)) == count
 
 
 def test_sealing_by_time(store, monkeypatch):
@@ -165,11 +191,13 @@ def test_sealing_by_time(store, monkeypatch):
     appender.append(row(0))
     clock[0] += 9.9
     appender.append(row(1))
-    assert sealed(store) == []
+    assert len(opened(store)) == 1
     clock[0] += 0.2
     appender.append(row(2))
-    assert len(sealed(store)) == 1
-    assert opened(store) == []
+    appender.append(row(3))
+    appender.close()
+    sizes = sorted(pq.read_metadata(f"{store.files.root}/responses/{part}").num_rows for part in sealed(store))
+    assert sizes == [1, 3]
 
 
 def test_an_object_store_gets_parts_within_the_time(monkeypatch):
