@@ -33,7 +33,8 @@ _LOADED = pa.list_(
     pa.struct([("bytes", pa.large_binary()), ("media_type", pa.string()), ("width_px", pa.int64()),
                ("height_px", pa.int64())])
 )  # fmt: skip
-_LOAD_ROWS = 16
+#: What a reader holds of images at a time.
+_LOADED_BYTES = 16 * 2**20
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -99,9 +100,11 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
         min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
         enable_true_multi_threading=capabilities.concurrent,
     )  # fmt: skip
+    # Each reader is a process that imports raybench; where nothing is decoded, two feed a replica easily.
+    readers = None if capabilities.pixels else 2 * high
     return (
-        ray.data.range(blocks, override_num_blocks=blocks)
-        .map_batches(load, batch_size=1, num_cpus=0.5)
+        ray.data.range(blocks, override_num_blocks=blocks, concurrency=readers)
+        .map_batches(load, batch_size=1, num_cpus=0.5, concurrency=readers)
         .map_batches(
             Replica,
             # Ray Data refuses GPUs without a number here; the to-do file's own groups stay what they are.
@@ -117,12 +120,18 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
 
 
 def _load_block(batch: dict[str, Any], output: str, file: str, pixels: bool) -> Iterator[pa.Table]:
-    """Read one row group and its images, a few rows at a time (decoded images are large)."""
+    """Read one row group and its images, so many at a time as memory allows."""
     store = Store(output)
     for group in np.asarray(batch["id"]).tolist():
-        rows = read_group(store, file, int(group))
-        for start in range(0, len(rows), _LOAD_ROWS):
-            yield _table([load_images(row, pixels) for row in rows[start : start + _LOAD_ROWS]])
+        loaded, held = list[Row](), 0
+        for row in read_group(store, file, int(group)):
+            loaded.append(load_images(row, pixels))
+            held += sum(len(image["bytes"]) for image in loaded[-1]["loaded"])
+            if held >= _LOADED_BYTES:
+                yield _table(loaded)
+                loaded, held = [], 0
+        if loaded:
+            yield _table(loaded)
 
 
 def _table(rows: list[Row]) -> pa.Table:

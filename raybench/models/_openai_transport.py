@@ -23,7 +23,8 @@ __all__ = ["Access", "Client", "Lean", "Lost", "Reply", "Transport"]
 
 #: Idle connections are dropped before a server (uvicorn after 5 s) drops them under a request.
 _KEEPALIVE = timedelta(seconds=4)
-#: After its last answer pyreqwest's thread still holds on to the interpreter, which aborts if it ends meanwhile.
+_THREADS = 2
+#: After its last answer a thread of pyreqwest's still holds on to the interpreter, which aborts if it ends meanwhile.
 _PARTING_SECONDS = 0.05
 
 
@@ -66,7 +67,7 @@ class Transport(Protocol):
 
 
 class Lean:
-    """Posts chat completions with pyreqwest: HTTP runs in Rust on a thread of its own, outside the event loop.
+    """Posts chat completions with pyreqwest: HTTP runs in Rust on threads of its own, outside the event loop.
 
     Proxies are those of the environment. To be made inside the event loop that uses it.
 
@@ -77,13 +78,16 @@ class Lean:
     def __init__(self, url: str, access: Access) -> None:
         from pyreqwest import exceptions
         from pyreqwest.client import ClientBuilder
+        from pyreqwest.runtime import runtime_worker_threads
 
         self._url = url.rstrip("/") + "/chat/completions"
         self._access, self._errors = access, exceptions
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if access.key:
             headers["Authorization"] = f"Bearer {access.key}"
-        builder = ClientBuilder().http1_only().referer(False).default_cookie_store(False)
+        # While one thread waits to hand an answer over, another goes on sending; more of them only wake up more often.
+        runtime_worker_threads(_THREADS)
+        builder = ClientBuilder().runtime_multithreaded(True).http1_only().referer(False).default_cookie_store(False)
         builder = builder.timeout(timedelta(seconds=access.timeout_seconds))
         builder = builder.connect_timeout(timedelta(seconds=access.connect_timeout_seconds))
         builder = builder.pool_idle_timeout(_KEEPALIVE)
@@ -151,10 +155,12 @@ class Client:
         openai = self._openai
         try:
             async with asyncio.timeout(self._limit):  # the package's own starts again with every byte
-                raw = await self._client.chat.completions.with_raw_response.create(**request, extra_body=extra)
-            reply = raw.http_response
+                # `chat.completions.create` would rebuild the request, and build an object of the answer.
+                body = await self._client.post("/chat/completions", cast_to=bytes, body={**request, **extra})
+            return Reply(200, {}, body)
         except openai.APIStatusError as error:
-            reply = error.response
+            refused = error.response
+            return Reply(int(refused.status_code), refused.headers, bytes(refused.content))
         except openai.APITimeoutError as error:
             if "Connect" in type(error.__cause__).__name__:
                 raise Lost("connection", "the server did not take the connection in time") from error
@@ -163,7 +169,6 @@ class Client:
             raise Lost("timeout", f"no answer within {self._limit:g} s") from error
         except openai.APIConnectionError as error:
             raise Lost("connection", f"connection lost: {error.__cause__ or error}") from error
-        return Reply(int(reply.status_code), reply.headers, bytes(reply.content))
 
     async def close(self) -> None:
         """Close the connections."""
