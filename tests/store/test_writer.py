@@ -170,18 +170,21 @@ def test_what_goes_wrong_behind_is_raised_and_loses_no_row(store, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no space left on device")
 
-    appender = store.writer("responses")
+    def append_many():
+        for i in range(2 * writer.LOCAL_SEAL_ROWS):
+            appended.append(i)
+            appender.append(row(i))
+
+    appender, appended = store.writer("responses"), []
     with monkeypatch.context() as full:
         full.setattr(writer.pq, "write_table", refuse)
         with pytest.raises(OSError, match="no space"):
-            for i in range(2 * writer.LOCAL_SEAL_ROWS):
-                appender.append(row(i))
-        count = i + 1
+            append_many()
     appender.close()
-    assert len(texts(store)) == count
+    assert len(texts(store)) == len(appended)
     seal_orphans(store.files, "responses")
     assert opened(store) == []
-    assert len(texts(store)) == count
+    assert len(texts(store)) == len(appended)
 
 
 def test_sealing_by_time(store, monkeypatch):
