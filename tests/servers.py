@@ -46,7 +46,7 @@ class Settings:
         throttle: this many first requests get 429.
         retry_after: the Retry-After header of 429 and failing answers; "" for none.
         mode: one of MODES, for the questions in `mode_share`.
-        status: every request gets this status.
+        status: every request gets this status, and the `location` where there is one.
         flap: requests by turns of this many are answered and get 503.
         key: the bearer token asked for; "" for none.
         labels: tokens whose log probabilities are returned when asked for; () means never.
@@ -62,6 +62,7 @@ class Settings:
     mode: str = "normal"
     mode_share: float = 1.0
     status: int = 0
+    location: str = ""
     flap: int = 0
     key: str = ""
     model: str = "fake"
@@ -175,7 +176,9 @@ class _App:
         if number <= now.throttle:
             return _error(429, "slow down", now.retry_after)
         if now.status:
-            return _error(now.status, f"status {now.status} for {question}", now.retry_after)
+            response = _error(now.status, f"status {now.status} for {question}", now.retry_after)
+            response.headers.update({"location": now.location} if now.location else {})
+            return response
         if now.flap and number // now.flap % 2:
             return _error(503, "flapping", now.retry_after)
         if share_of(question) < now.fail_share:

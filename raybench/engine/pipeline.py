@@ -33,7 +33,7 @@ _LOADED = pa.list_(
     pa.struct([("bytes", pa.large_binary()), ("media_type", pa.string()), ("width_px", pa.int64()),
                ("height_px", pa.int64())])
 )  # fmt: skip
-#: What a reader holds of images at a time.
+#: A reader hands on what it holds once its images take this much.
 _LOADED_BYTES = 16 * 2**20
 
 
@@ -100,8 +100,8 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
         min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
         enable_true_multi_threading=capabilities.concurrent,
     )  # fmt: skip
-    # Each reader is a process that imports raybench; where nothing is decoded, two feed a replica easily.
-    readers = None if capabilities.pixels else 2 * high
+    # Each reader is a process that imports raybench; where images go out as files, few of them feed a replica.
+    readers = None if capabilities.pixels else max(2 * high, int(ray.cluster_resources().get("CPU", 0)) // 2)
     return (
         ray.data.range(blocks, override_num_blocks=blocks, concurrency=readers)
         .map_batches(load, batch_size=1, num_cpus=0.5, concurrency=readers)

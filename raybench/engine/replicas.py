@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -124,9 +125,10 @@ class Worker:
 
     def close(self) -> None:
         """Seal what was written and release the model."""
-        for writer in self._writers.values():
-            writer.close()
-        self._backend.close()
+        with ExitStack() as closing:
+            closing.callback(self._backend.close)
+            for writer in self._writers.values():
+                closing.callback(writer.close)
 
     async def _answer_fresh(self, rows: Sequence[Row]) -> None:
         if not self._backend.capabilities.concurrent:
@@ -142,21 +144,21 @@ class Worker:
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
-        size = min(self._backend.window, _ANNOUNCED)
+        size = min(max(1, self._backend.window // 2), _ANNOUNCED)
         ahead = asyncio.Semaphore(2)  # lots that are reported and wait for the window
         ready: deque[tuple[Row, bool]] = deque()
-        senders = set[asyncio.Task[None]]()
+        senders = list[asyncio.Task[None]]()
         for start in range(0, len(rows), size):
             part = rows[start : start + size]
             await ahead.acquire()
             keys = [row["key"] for row in part]
             if not await asyncio.to_thread(self._accounts.sending, self._work.stream, keys):
-                return  # the run has reached a limit: these rows wait for the next one
+                ready.clear()  # the run has reached a limit: what is not sent waits for the next one
+                return
             ready.extend((row, row is part[-1]) for row in part)
-            for _ in range(min(len(part), self._backend.window - len(senders))):
-                sender = group.create_task(self._send_ready(ready, ahead))
-                senders.add(sender)
-                sender.add_done_callback(senders.discard)
+            senders = [one for one in senders if not one.done()]
+            more = min(len(part), self._backend.window - len(senders))
+            senders += [group.create_task(self._send_ready(ready, ahead)) for _ in range(more)]
 
     async def _send_ready(self, ready: deque[tuple[Row, bool]], ahead: asyncio.Semaphore) -> None:
         """Send reported rows one after another, as one of the window's open requests."""

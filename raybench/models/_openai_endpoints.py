@@ -175,12 +175,13 @@ class Pool:
             only = self.endpoints[0]
             return only if only.open < only.limit and not only.wait_seconds(cost, self._clock()) else None
         now = self._clock()
-        shunned = avoid if avoid is not None and avoid.sick and self.others_work(avoid) else None
-        free = [
-            one for one in self.endpoints
-            if one is not shunned and one.open < one.limit and not one.wait_seconds(cost, now)
-        ]  # fmt: skip
+        free = [one for one in self._open_to(avoid) if not one.wait_seconds(cost, now)]
         return min(free, key=lambda one: (one is avoid, one.sick, one.open / one.limit), default=None)
+
+    def _open_to(self, avoid: Endpoint | None) -> list[Endpoint]:
+        """Return the endpoints that have room for a row that `avoid` has just lost."""
+        shunned = avoid if avoid is not None and avoid.sick and self.others_work(avoid) else None
+        return [one for one in self.endpoints if one is not shunned and one.open < one.limit]
 
     def _serve(self) -> None:
         while self._queue:
@@ -195,14 +196,14 @@ class Pool:
             found.begin(first.cost)
             first.future.set_result(found)
         if self._queue and (self._timer is None or self._timer.done()):
-            wait = self._pause_seconds(self._queue[0].cost)
+            wait = self._pause_seconds(self._queue[0])
             if wait:
                 self._timer = asyncio.get_running_loop().create_task(self._serve_after(wait))
 
-    def _pause_seconds(self, cost: float) -> float:
+    def _pause_seconds(self, first: _Waiting) -> float:
         """Return the seconds until time alone lets an endpoint be asked; 0.0 where its open requests are the reason."""
         now = self._clock()
-        waits = [one.wait_seconds(cost, now) for one in self.endpoints if one.open < one.limit]
+        waits = [one.wait_seconds(first.cost, now) for one in self._open_to(first.avoid)]
         return min(waits, default=0.0)
 
     async def _serve_after(self, seconds: float) -> None:

@@ -35,7 +35,7 @@ class Policy:
 
     Attributes:
         model, key_name: named where an endpoint refuses them.
-        lean: aiohttp, else the openai package.
+        lean: pyreqwest, else the openai package.
         counts_tokens: an allowance of tokens is to be kept.
     """
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, Protocol
@@ -86,7 +87,8 @@ class Lean:
         if access.key:
             headers["Authorization"] = f"Bearer {access.key}"
         # While one thread waits to hand an answer over, another goes on sending; more of them only wake up more often.
-        runtime_worker_threads(_THREADS)
+        with suppress(RuntimeError):  # another user of the library in this process has begun already
+            runtime_worker_threads(_THREADS)
         builder = ClientBuilder().runtime_multithreaded(True).http1_only().referer(False).default_cookie_store(False)
         builder = builder.timeout(timedelta(seconds=access.timeout_seconds))
         builder = builder.connect_timeout(timedelta(seconds=access.connect_timeout_seconds))
@@ -95,7 +97,8 @@ class Lean:
             self._client = builder.default_headers(headers).build()
             self._client.post(self._url)
         except ValueError as error:
-            raise ModelError(f"base_url or the API key cannot stand in a request: {type(error).__name__}") from error
+            reason = f"base_url or the API key cannot stand in a request: {type(error).__name__}"
+            raise ModelError(reason) from None  # its message holds the key
 
     async def post(self, request: Row, extra: Row) -> Reply:
         """Send one request and return the whole answer.
@@ -111,7 +114,7 @@ class Lean:
             if any("(Connect)" in cause for cause in _causes(error)):  # its class does not tell the two apart
                 raise Lost("connection", "the server did not take the connection in time") from error
             raise Lost("timeout", f"no answer within {self._access.timeout_seconds:g} s") from error
-        except self._errors.RequestError as error:
+        except self._errors.PyreqwestError as error:
             reason = [type(error).__name__, *_causes(error)][-1]  # the causes above the last one name the address
             raise Lost("connection", f"connection lost: {reason}") from error
 
@@ -122,7 +125,8 @@ class Lean:
 
 
 def _causes(error: Any) -> list[str]:
-    return [str(cause["message"]) for cause in error.details.get("causes") or []]
+    details = getattr(error, "details", None) or {}
+    return [str(cause["message"]) for cause in details.get("causes") or []]
 
 
 class Client:

@@ -165,7 +165,7 @@ class OpenAICompatible(Backend):
         #: Waits between attempts and tells the time; tests put their own here.
         self.sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
         self.clock: Callable[[], float] = time.monotonic
-        self._key = os.environ.get(options.api_key_env) or ""
+        self._key = os.environ.get(options.api_key_env, "").strip()  # a key from a file often ends its line
         self._lines: dict[asyncio.AbstractEventLoop, _Line] = {}
         self._first_label = asyncio.Lock() if options.label_mode == "auto" else None
         self._endpoints: list[Endpoint] = []

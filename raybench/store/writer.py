@@ -121,9 +121,11 @@ class Writer:
         """Seal what is open."""
         self._closed.set()
         with self._lock:
-            self._seal()
-            self._settle()
-        self._behind.shutdown()
+            try:
+                self._settle()
+            finally:  # here and now, since an interpreter that ends starts no thread's work
+                self._behind.shutdown()
+                self._seal(behind=False)
 
     def _do_behind(self, work: Callable[..., None], *values: Any) -> None:
         """Do what takes the disk's time on the writer's thread; one thing at a time, so half of SYNC_ROWS each."""
@@ -147,13 +149,15 @@ class Writer:
             fcntl.flock(self._open, fcntl.LOCK_EX)
             os.rename(hidden, f"{folder}/{self._name}{OPEN_SUFFIX}")
 
-    def _seal(self) -> None:
+    def _seal(self, behind: bool = True) -> None:
         if not self._lines:
             return
         if self._open is None:
             _write_table(self._files, self._table, _parsed(b"".join(self._lines), TABLES[self._table]), self._name)
-        else:
+        elif behind:
             self._do_behind(self._replace, self._open, self._lines, self._name)
+        else:
+            self._replace(self._open, self._lines, self._name)
         self._lines, self._open, self._synced = [], None, 0
 
     def _replace(self, file: IO[bytes], lines: list[bytes], name: str) -> None:

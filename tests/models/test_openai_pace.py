@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
@@ -257,6 +258,40 @@ def test_the_environments_proxy_is_asked_save_for_what_it_excepts(
         ask(backend_of("http://elsewhere.invalid/v1", transport=transport), [row("a", "q")])
         ask(backend_of(near.base_url, transport=transport), [row("a", "q")])
         assert (proxy.requests, near.requests) == (1, 1)
+
+
+def test_no_traceback_holds_a_key_that_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret\nmore")
+    with pytest.raises(ModelError, match="cannot stand in a request") as caught:
+        ask(backend_of("http://127.0.0.1:9/v1"), [row("a", "q")])
+    assert "sk-secret" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("transport", ["lean", "client"])
+def test_a_redirect_to_nowhere_is_the_rows_own_failure(transport: str) -> None:
+    with FakeOpenAI() as server:
+        backend = backend_of(server.base_url, transport=transport, max_retries=0)
+        response_of(ask(backend, [row("a", "q")]), "a")
+        server.control(status=302, location="ftp://x/y")
+        assert failure_of(ask(backend, [row("b", "q")]), "b").reason in ("connection", "bad_response")
+
+
+def test_a_row_of_a_lost_endpoint_waits_for_the_other_ones_tokens() -> None:
+    clock = Clock()
+    limits = Limits(1, 4, 4, tokens_per_minute=600)
+
+    async def main() -> str:
+        dead, other = Endpoint("dead", limits, clock()), Endpoint("other", limits, clock())
+        pool = Pool([dead, other], clock, clock.sleep)
+        dead.answered()
+        dead.lost(clock())
+        clock.now += 2.0  # its rest is over
+        other.begin(60.0)
+        other.open = 0  # its allowance is spent, nothing is open
+        async with asyncio.timeout(5):
+            return (await pool.take(50.0, avoid=dead)).url
+
+    assert asyncio.run(main()) == "other"
 
 
 def test_connections_are_used_again() -> None:

@@ -1,0 +1,63 @@
+"""How a replica sends reported rows: every one of them once, no more at a time than the window, none after a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from raybench.engine.replicas import Worker
+from raybench.schema import Row
+
+
+class _Accounts:
+    """A ledger that takes a moment, and says after `limit` rows that nothing more is to be sent."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+
+    def sending(self, stream: str, keys: Sequence[str]) -> bool:
+        self.left -= len(keys)
+        return self.left >= 0
+
+
+def _sent(window: int, rows: int, seed: int, limit: int = 10**6) -> tuple[list[str], int]:
+    """Return the rows sent, and the most that were at a model at once."""
+    chance, sent, now = random.Random(seed), list[str](), [0, 0]
+
+    async def send(some: Sequence[Row], announced: bool) -> None:
+        now[0] += 1
+        now[1] = max(now)
+        sent.extend(row["key"] for row in some)
+        for _ in range(chance.randrange(4)):
+            await asyncio.sleep(0)
+        now[0] -= 1
+
+    async def main() -> None:
+        worker: Any = object.__new__(Worker)
+        worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=True))
+        worker._accounts, worker._work = _Accounts(limit), SimpleNamespace(stream="m")
+        worker._window, worker._send = asyncio.Semaphore(window), send
+        await worker._answer_fresh([{"key": str(n)} for n in range(rows)])
+
+    asyncio.run(main())
+    return sent, now[1]
+
+
+@pytest.mark.parametrize("window", [1, 2, 4])
+def test_every_reported_row_is_sent_once_and_the_window_holds(window: int) -> None:
+    for seed in range(150):  # senders end and rows are reported in any order
+        sent, most = _sent(window, 2 * window + seed % 3, seed)
+        assert sorted(sent, key=int) == [str(n) for n in range(2 * window + seed % 3)]
+        assert most <= window
+
+
+def test_after_a_limit_no_more_is_sent_than_was_reported() -> None:
+    for seed in range(20):
+        sent, _ = _sent(8, 100, seed, limit=40)
+        assert sent == [str(n) for n in range(len(sent))]
+        assert len(sent) <= 40
