@@ -285,7 +285,8 @@ class Replica:
         reason = self._accounts.starting(work.stream, replica)
         if reason:
             raise ModelError(reason)
-        refusal("-a")  # its rules compile when they are first used, which would hold up the first answers
+        if work.table == "responses":  # the rules compile when they are first used, and would hold up the first answers
+            refusal("any text")
         backend = _load(work, self._accounts)
         self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
         self._loop = asyncio.new_event_loop()

@@ -95,7 +95,7 @@ class Lean:
         builder = builder.pool_idle_timeout(_KEEPALIVE)
         try:
             self._client = builder.default_headers(headers).build()
-            self._client.post(self._url)
+            self._client.post(self._url)  # sends nothing: it reads the address
         except ValueError as error:
             reason = f"base_url or the API key cannot stand in a request: {type(error).__name__}"
             raise ModelError(reason) from None  # its message holds the key
