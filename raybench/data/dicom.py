@@ -92,16 +92,13 @@ def box_to_shown(box: tuple[float, ...], data: bytes, ref: Mapping[str, Any]) ->
     return box[0] / width, box[1] / height, box[2] / width, box[3] / height
 
 
-def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
+def show(data: bytes, ref: Mapping[str, Any]) -> Image.Image:
     """Render one frame as 8-bit RGB.
 
     Args:
         data: the file.
         ref: `frame` (0-based) and `window` (centre, width in rescaled units, such as
             Hounsfield units) override the file's own.
-
-    Returns:
-        The picture, and "": no server takes the file's own bytes.
 
     Raises:
         DataError: no DICOM image, corrupt, no decoder, or no such frame; never with values of the file.
@@ -118,10 +115,10 @@ def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
         colours = str(dataset.get("PhotometricInterpretation", ""))
         if colours in _GREY:
             grey = _rendered(stored, _rendering(dataset, frame), ref.get("window"), colours == "MONOCHROME1")
-            return Image.fromarray(grey).convert("RGB"), ""
+            return Image.fromarray(grey).convert("RGB")
         if ref.get("window") is not None:
             raise DataError("a window applies to grey values only; this DICOM image has colours")
-        return Image.fromarray(_coloured(stored, dataset, colours)), ""
+        return Image.fromarray(_coloured(stored, dataset, colours))
 
 
 @contextmanager

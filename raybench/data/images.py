@@ -1,7 +1,7 @@
 """Image files of every kind: bytes, hashes, sizes, and what a model is shown.
 
 Backends that call a server get the file's own bytes where every reader understands them, backends that compute get
-decoded pixels; both see the same picture. A file that cannot be decoded is an error in both cases, so that a corrupt
+decoded pixels; both see the same picture. A file that is not whole is an error in both cases, so that a corrupt
 image never becomes a wrong answer. Which reader a file needs is told by its first bytes (`pictures`, `dicom`,
 `nifti`); where a file is read from, by the scheme of its address:
 
@@ -38,7 +38,7 @@ class _Reader(Protocol):
     def matches(self, head: bytes, name: str) -> bool: ...
     def preprocessing(self, file: IO[bytes], ref: Mapping[str, Any]) -> str: ...
     def size_px(self, data: bytes, ref: Mapping[str, Any]) -> tuple[int, int]: ...
-    def show(self, data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]: ...
+    def show(self, data: bytes, ref: Mapping[str, Any]) -> Image.Image: ...
     def box_to_shown(
         self, box: tuple[float, ...], data: bytes, ref: Mapping[str, Any]
     ) -> tuple[float, float, float, float]: ...
@@ -151,19 +151,23 @@ def open_image(ref: Mapping[str, Any] | str, pixels: bool) -> Row:
     data = read_bytes(uri)
     if not data:
         raise DataError(f"cannot decode image {_short(uri)}: the file is empty (0 bytes)")
+    reader = _reader(data[:_HEAD_BYTES], uri)
     try:
-        shown, media_type = _reader(data[:_HEAD_BYTES], uri).show(data, ref)
+        whole = pictures.as_is(data, ref) if reader is pictures and not pixels else None
+        media_type, (width, height), sent = (*whole, data) if whole else _drawn(reader.show(data, ref), pixels)
     except DataError as error:
         raise DataError(f"cannot decode image {_short(uri)}: {error}") from error.__cause__
     done = preprocessing(ref, data)
+    return {"bytes": sent, "media_type": media_type, "width_px": width, "height_px": height, "preprocessing": done}
+
+
+def _drawn(shown: Image.Image, pixels: bool) -> tuple[str, tuple[int, int], bytes]:
+    """Return media type, size and bytes of a decoded image."""
     if pixels:
-        data, media_type = np.asarray(shown).tobytes(), "image/x-rgb8"
-    elif not media_type:
-        buffer = io.BytesIO()
-        shown.save(buffer, "PNG")
-        data, media_type = buffer.getvalue(), "image/png"
-    width, height = shown.size
-    return {"bytes": data, "media_type": media_type, "width_px": width, "height_px": height, "preprocessing": done}
+        return "image/x-rgb8", shown.size, np.asarray(shown).tobytes()
+    buffer = io.BytesIO()
+    shown.save(buffer, "PNG")
+    return "image/png", shown.size, buffer.getvalue()
 
 
 def box_to_shown(

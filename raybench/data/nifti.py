@@ -97,16 +97,13 @@ def size_px(data: bytes, ref: Mapping[str, Any]) -> tuple[int, int]:
         return _cut(image, ref).size_px
 
 
-def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
+def show(data: bytes, ref: Mapping[str, Any]) -> Image.Image:
     """Render one slice as 8-bit RGB.
 
     Args:
         data: the file, gzipped or not.
         ref: `plane`, `slice` (canonical order), `frame` (volume) and `window` (centre, width in the file's
             scaled units).
-
-    Returns:
-        The picture, and "": no server takes the file's own bytes.
 
     Raises:
         DataError: no NIfTI file, truncated, too large, non-finite in this slice, or no such plane, slice or volume.
@@ -117,7 +114,7 @@ def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
     grey = _grey(values, ref.get("window"))
     # Rows run from the top (A or S falls), columns from the left (R or A falls): both against the canonical order.
     shown = Image.fromarray(np.ascontiguousarray(np.swapaxes(grey, 0, 1)[::-1, ::-1])).convert("RGB")
-    return (shown if shown.size == cut.size_px else shown.resize(cut.size_px, Image.Resampling.BILINEAR)), ""
+    return shown if shown.size == cut.size_px else shown.resize(cut.size_px, Image.Resampling.BILINEAR)
 
 
 def box_to_shown(box: tuple[float, ...], data: bytes, ref: Mapping[str, Any]) -> tuple[float, float, float, float]:

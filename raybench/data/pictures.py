@@ -22,7 +22,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from raybench.errors import DataError
 
-__all__ = ["PREPROCESSING", "box_to_shown", "check_size", "matches", "preprocessing", "scale_grey", "show", "size_px"]
+__all__ = [
+    "PREPROCESSING", "as_is", "box_to_shown", "check_size", "matches", "preprocessing", "scale_grey", "show", "size_px",
+]  # fmt: skip
 
 #: Names what happens to a plain picture between file and model; part of every content key.
 PREPROCESSING = "original-v1"
@@ -77,17 +79,45 @@ def size_px(data: bytes, ref: Mapping[str, Any]) -> tuple[int, int]:
         return image.size[::-1] if swapped else image.size
 
 
-def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
-    """Decode a picture wholly (a truncated file fails here).
+def as_is(data: bytes, ref: Mapping[str, Any]) -> tuple[str, tuple[int, int]] | None:
+    """Say whether a picture's own bytes show the same to every reader, and that they are whole.
+
+    A PNG's checksums say so without decoding it (PNG, third edition, 5.3); other formats are decoded.
+
+    Args:
+        data: the file.
+        ref: as `show` takes it.
+
+    Returns:
+        The media type, and width and height in pixels; None where some reader would misread the file (EXIF rotation,
+        CMYK, palette, transparency, deep greys, several pages, formats few can read) or the reference asks
+        for a window of its greys.
+
+    Raises:
+        DataError: corrupt, truncated or too large.
+    """
+    if any(ref.get(name) is not None for name in ("plane", "slice", "window")):
+        return None
+    with _opened(io.BytesIO(data), ref.get("frame")) as image:
+        media_type, size = _PASS_THROUGH.get(image.format or ""), image.size
+        one_page = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
+        plain = one_page and image.mode in ("L", "RGB") and not image.has_transparency_data
+        if not (media_type and plain and _orientation(image, data) == 1):
+            return None
+    with _opened(io.BytesIO(data)) as image:  # anew: to look at its metadata may have decoded it
+        if image.format == "PNG":
+            image.verify()
+        else:
+            image.load()
+    return media_type, size
+
+
+def show(data: bytes, ref: Mapping[str, Any]) -> Image.Image:
+    """Decode a picture wholly (a truncated file fails here); return it upright and RGB.
 
     Args:
         data: the file.
         ref: `frame` picks a page; `window` (centre, width) is in the file's grey values.
-
-    Returns:
-        The upright RGB picture, and the media type under which the file's own bytes
-        show the same to every reader; "" where some would misread them (EXIF rotation,
-        CMYK, palette, transparency, deep greys, several pages, formats few can read).
 
     Raises:
         DataError: corrupt, truncated, too large, non-finite, or no such frame.
@@ -95,18 +125,15 @@ def show(data: bytes, ref: Mapping[str, Any]) -> tuple[Image.Image, str]:
     if ref.get("plane") is not None or ref.get("slice") is not None:
         raise DataError("a picture has no plane or slice; those are for NIfTI volumes")
     with _opened(io.BytesIO(data), ref.get("frame")) as image:
-        one_page = image.format == "MPO" or getattr(image, "n_frames", 1) == 1
         image.load()
         window = ref.get("window")
         if _is_deep(image) or window is not None:
-            return _grey(image, window), ""
-        plain = one_page and image.mode in ("L", "RGB") and not image.has_transparency_data
-        upright = _orientation(image, data) == 1
+            return _grey(image, window)
         shown = ImageOps.exif_transpose(image)
         if shown.has_transparency_data:
             shown = shown.convert("RGBA")
             shown = Image.alpha_composite(Image.new("RGBA", shown.size, _WHITE), shown)
-        return shown.convert("RGB"), _PASS_THROUGH.get(image.format or "", "") if plain and upright else ""
+        return shown.convert("RGB")
 
 
 def box_to_shown(box: tuple[float, ...], data: bytes, ref: Mapping[str, Any]) -> tuple[float, float, float, float]:

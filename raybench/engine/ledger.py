@@ -2,9 +2,9 @@
 
 A replica reports each start before it loads, each row before it is sent and
 each row that is durable. When Ray retries a block, the ledger says what is left:
-rows once started and not finished run one by one, and a row that kills twice is
-given up. It also holds the run to its limits of time and money: once one is
-reached, nothing more is sent. Kept in memory by one actor; it holds the open
+rows once started and not finished run again in small groups, in the end one by one, and
+a row that kills once more when it is alone is given up. It also holds the run to its
+limits of time and money: once one is reached, nothing more is sent. Kept in memory by one actor; it holds the open
 blocks only, so its size does not grow with the run.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,8 +21,10 @@ from raybench.schema import Row
 
 __all__ = ["MAX_BARREN_DEATHS", "MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
 
-#: A row during which a replica died this often is failed.
+#: A row during which a replica died this often, the last time with no other row at work, is failed.
 MAX_KILLS = 2
+#: What was running when a replica died runs again in this many groups at most, one after another.
+_GROUPS = 16
 #: A stream whose engine broke this often in a row, with no answer between, is given up.
 MAX_BARREN_DEATHS = 6
 #: A replica that began this often without ever becoming ready is given up.
@@ -33,6 +35,7 @@ MAX_SILENT_STARTS = 3
 class _Key:
     running: bool = False
     kills: int = 0
+    group: int = 0  # rows that it may run with after a replica died with it; 0: any
     done: bool = False
 
 
@@ -134,28 +137,35 @@ class Ledger:
         """Take a block; return what of it is left.
 
         Returns:
-            {"fresh": keys never started, "alone": keys to run one by one,
-            "given_up": {key: reason}}; finished keys are in none of them.
+            {"fresh": keys never started, "again": groups of keys to run one after another
+            with nothing beside them, "given_up": {key: reason}}; finished keys are in none of them.
         """
-        known, fresh, alone, given_up = self._streams[stream].keys, [], [], {}
+        known, fresh, suspects, given_up = self._streams[stream].keys, [], list[str](), {}
         if self._halted or (keys and keys[0] in self._streams[stream].released):
-            return {"fresh": [], "alone": [], "given_up": {}}
-        if replica not in self._deaths and any(key in known and known[key].running for key in keys):
+            return {"fresh": [], "again": [], "given_up": {}}
+        lost = [key for key in keys if key in known and known[key].running]
+        if replica not in self._deaths and lost:
             self._barren(stream, "its process died without a word (out of memory?)")
         reason = self._deaths.pop(replica, "")
+        for key in lost:
+            state = known[key]
+            state.running, state.kills = False, state.kills + 1
+            if state.kills >= MAX_KILLS and state.group == 1:
+                given_up[key] = reason or f"the replica's process died {state.kills} times on this row"
+            state.group = -(-len(lost) // _GROUPS)
         for key in keys:
             state = known.setdefault(key, _Key())
-            if state.running:
-                state.running, state.kills = False, state.kills + 1
-            if state.done:
-                continue
-            if state.kills >= MAX_KILLS:
-                given_up[key] = reason or f"the replica's process died {state.kills} times on this row"
-            elif state.kills:
-                alone.append(key)
-            else:
-                fresh.append(key)
-        return {"fresh": fresh, "alone": alone, "given_up": given_up}
+            if not state.done and key not in given_up:
+                (suspects if state.group else fresh).append(key)
+        return {"fresh": fresh, "again": self._grouped(known, suspects), "given_up": given_up}
+
+    @staticmethod
+    def _grouped(known: Mapping[str, _Key], suspects: Sequence[str]) -> list[list[str]]:
+        groups = list[list[str]]()
+        for key in suspects:
+            room = groups and len(groups[-1]) < known[key].group == known[groups[-1][0]].group
+            groups[-1].append(key) if room else groups.append([key])
+        return groups
 
     def sending(self, stream: str, keys: Sequence[str]) -> bool:
         """Report rows that are about to be sent to the model; False: the run is over, send nothing."""

@@ -232,7 +232,7 @@ class MeteredLedger(Ledger):
 
     def claim(self, stream: str, keys: Sequence[str], replica: str) -> Row:
         left = super().claim(stream, keys, replica)
-        if again := len(left["alone"]):
+        if again := sum(map(len, left["again"])):
             self._count("raybench_retries", again, model=stream, reason="replica_died")
         if again or left["given_up"]:
             self._log("isolated", stream=stream, rows=again, given_up=len(left["given_up"]))

@@ -100,22 +100,22 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
         min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
         enable_true_multi_threading=capabilities.concurrent,
     )  # fmt: skip
-    # Each reader is a process that imports raybench; where images go out as files, few of them feed a replica.
-    readers = None if capabilities.pixels else max(2 * high, int(ray.cluster_resources().get("CPU", 0)) // 2)
-    return (
-        ray.data.range(blocks, override_num_blocks=blocks, concurrency=readers)
-        .map_batches(load, batch_size=1, num_cpus=0.5, concurrency=readers)
-        .map_batches(
-            Replica,
-            # Ray Data refuses GPUs without a number here; the to-do file's own groups stay what they are.
-            batch_size=todo["block_rows"] if spec.gpus else None,
-            batch_format="pyarrow",
-            zero_copy_batch=True,
-            fn_constructor_args=(work, ledger),
-            compute=pool,
-            num_cpus=cpus,
-            num_gpus=spec.gpus or None,
-        )
+    # A replica that waits on a server reads its own rows and image files meanwhile: no other process holds them.
+    waits = capabilities.concurrent and not capabilities.pixels
+    if waits:
+        source, size = ray.data.from_items([{"id": group} for group in range(blocks)], override_num_blocks=blocks), 1
+    else:  # Ray Data refuses GPUs without a number; the to-do file's own groups stay what they are
+        size = todo["block_rows"] if spec.gpus else None
+        source = ray.data.range(blocks, override_num_blocks=blocks).map_batches(load, batch_size=1, num_cpus=0.5)
+    return source.map_batches(
+        Replica,
+        batch_size=size,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        fn_constructor_args=(work, ledger, todo["file"] if waits else None),
+        compute=pool,
+        num_cpus=cpus,
+        num_gpus=spec.gpus or None,
     )
 
 

@@ -14,18 +14,28 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 import ray
+import uvloop
 
 from raybench import registry
+from raybench.engine.groups import read_group
 from raybench.engine.metrics import Usage
 from raybench.engine.plan import PlannedModel
 from raybench.engine.resources import ledger_proxy
-from raybench.engine.stages import attempt_row, next_turn, request, response_row, second_attempt, verdict_row
+from raybench.engine.stages import (
+    attempt_row,
+    load_images,
+    next_turn,
+    request,
+    response_row,
+    second_attempt,
+    verdict_row,
+)
 from raybench.errors import EngineError, ModelError, RaybenchError, UserError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
 from raybench.parsing.refusal import refusal
@@ -36,8 +46,9 @@ from raybench.store import Store, now
 
 __all__ = ["Accounts", "Replica", "Work", "Worker"]
 
-#: Rows of a concurrent backend reported in one call before they are sent; two such lots wait at most.
-_ANNOUNCED = 64
+#: Rows of a concurrent backend reported in one call before they are sent: half a window, or more (up to this many)
+#: while a lot is gone within this time, as a call costs as much as the work on ten answers. Two lots wait at most.
+_ANNOUNCED, _ANNOUNCED_SECONDS = 256, 0.1
 #: Durable rows are reported together: this many, or what came within this time.
 _CONFIRM_ROWS, _CONFIRM_SECONDS = 256, 0.5
 
@@ -90,7 +101,7 @@ class Worker:
         self._unconfirmed: list[tuple[str, str]] = []
         self._usage = Usage()
         self._tokens = (0, 0)
-        self._window = asyncio.Semaphore(backend.window)
+        self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
         self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -113,8 +124,8 @@ class Worker:
             self._fail(row, Failure("image", row["error"]))
         try:
             await self._answer_fresh([row for row in fresh if not row.get("error")])
-            for key in self._not_durable(left["alone"]):
-                await self._send([by_key[key]])
+            for group in self._not_durable(left["again"]):
+                await self._send_apart([by_key[key] for key in group])
         except (RaybenchError, OSError, LookupError, TypeError, ValueError) as error:
             self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
@@ -144,13 +155,17 @@ class Worker:
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
-        size = min(max(1, self._backend.window // 2), _ANNOUNCED)
+        least = size = max(1, self._backend.window // 2)
         ahead = asyncio.Semaphore(2)  # lots that are reported and wait for the window
         ready: deque[tuple[Row, bool]] = deque()
         senders = list[asyncio.Task[None]]()
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
+        start, reported_at = 0, float("-inf")
+        while start < len(rows):
             await ahead.acquire()
+            took, reported_at = time.monotonic() - reported_at, time.monotonic()
+            size = min(2 * size, max(least, _ANNOUNCED)) if took < _ANNOUNCED_SECONDS else max(least, size // 2)
+            part = rows[start : start + size]
+            start += size
             keys = [row["key"] for row in part]
             if not await asyncio.to_thread(self._accounts.sending, self._work.stream, keys):
                 ready.clear()  # the run has reached a limit: what is not sent waits for the next one
@@ -162,15 +177,28 @@ class Worker:
 
     async def _send_ready(self, ready: deque[tuple[Row, bool]], ahead: asyncio.Semaphore) -> None:
         """Send reported rows one after another, as one of the window's open requests."""
-        async with self._window:
-            while ready:
-                row, ends_lot = ready.popleft()
-                if ends_lot:
-                    ahead.release()
-                await self._send([row], announced=True)
+        while ready:
+            async with self._apart:
+                pass  # somebody had the replica to themselves
+            async with self._window:
+                while ready and not self._apart.locked():
+                    row, ends_lot = ready.popleft()
+                    if ends_lot:
+                        ahead.release()
+                    await self._send([row], announced=True)
+
+    async def _send_apart(self, rows: Sequence[Row]) -> None:
+        """Send rows during which a replica died when nothing else of this replica is at the model."""
+        async with self._apart, AsyncExitStack() as taken:
+            for _ in range(self._backend.window):
+                await taken.enter_async_context(self._window)
+            await self._send(rows)
 
     async def _send(self, rows: Sequence[Row], announced: bool = False) -> None:
         """Send rows to the model and make each answer durable as it comes."""
+        rows = await self._with_images(rows)
+        if not rows:
+            return
         waiting = {row["key"]: row for row in rows}
         again: list[Row] = []
         requests = [request(row) for row in rows]
@@ -201,6 +229,18 @@ class Worker:
             raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
         if again:
             await self._send(again)
+
+    async def _with_images(self, rows: Sequence[Row]) -> list[Row]:
+        """Return rows with their images where no reader before this replica has read them; the unreadable fail."""
+        loaded = list[Row]()
+        for row in rows:
+            if "loaded" not in row and (row.get("image_refs") or "[]") != "[]":
+                row = await asyncio.to_thread(load_images, row, self._backend.capabilities.pixels)
+                if row["error"]:
+                    self._fail(row, Failure("image", row["error"]))
+                    continue
+            loaded.append(row)
+        return loaded
 
     def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> Row | None:
         """Keep one result; return the row that asks a conversation's next turn, if there is one."""
@@ -263,24 +303,30 @@ class Worker:
         if report is not None:
             self._accounts.measured(self._work.stream, report)
 
-    def _not_durable(self, keys: Sequence[str]) -> list[str]:
-        """Of rows that were running when a replica died, those whose answer had not reached the disk."""
+    def _not_durable(self, groups: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Of groups of rows that were running when a replica died, those whose answer had not reached the disk."""
+        keys = [key for group in groups for key in group]
         if not keys:
             return []
         found = self._store.query(
-            f"SELECT DISTINCT key FROM raw_{self._work.table} WHERE list_contains(?, key)", [list(keys)],
+            f"SELECT DISTINCT key FROM raw_{self._work.table} WHERE list_contains(?, key)", [keys],
             (self._work.table,),
         )  # fmt: skip
         durable = {row["key"] for row in found}
         self._accounts.durable(self._work.stream, [(key, "answered") for key in keys if key in durable])
-        return [key for key in keys if key not in durable]
+        return [left for group in groups if (left := [key for key in group if key not in durable])]
 
 
 class Replica:
-    """The Ray Data actor: loads the model when it starts and answers blocks until the pool ends."""
+    """The Ray Data actor: loads the model when it starts and answers blocks until the pool ends.
 
-    def __init__(self, work: Work, ledger: Any) -> None:
+    Args:
+        file: the to-do file, where blocks are numbers of its row groups and no reader comes before this replica.
+    """
+
+    def __init__(self, work: Work, ledger: Any, file: str | None = None) -> None:
         self._accounts = ledger_proxy(ledger)
+        self._store, self._file = Store(work.output), file
         replica = ray.get_runtime_context().get_actor_id() or "local"
         reason = self._accounts.starting(work.stream, replica)
         if reason:
@@ -289,14 +335,16 @@ class Replica:
             refusal("any text")
         backend = _load(work, self._accounts)
         self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._accounts.ready(work.stream, replica)
 
     def __call__(self, batch: pa.Table) -> dict[str, list[int]]:
         """Answer one block; return {"rows": [count]}."""
-        count = self._wait(self._worker.answer(batch.to_pylist()))
-        return {"rows": [count]}
+        if self._file is None:
+            return {"rows": [self._wait(self._worker.answer(batch.to_pylist()))]}
+        groups = [read_group(self._store, self._file, group) for group in batch["id"].to_pylist()]
+        return {"rows": [self._wait(self._worker.answer(rows)) for rows in groups]}
 
     def _wait(self, work: Coroutine[Any, Any, int]) -> int:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()

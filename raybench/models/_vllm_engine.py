@@ -40,6 +40,8 @@ class Engine:
     def __init__(self, options: VllmOptions, loaded: Loaded) -> None:
         os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")  # nothing is reported to anyone
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        # A process that has threads (torch's, an event loop's) must not be forked: the child may wait for ever.
+        os.environ.setdefault("VLLM_WORKER_MULTIPROC_METHOD", "spawn")
         try:
             from vllm import SamplingParams
             from vllm.exceptions import VLLMClientError

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from raybench.parsing._refusal_rules import ANSWER, DEFERRALS, FINDING, OFFER, TURN, RefusalType, rules
@@ -36,6 +37,8 @@ _LOOP_WINDOW, _LOOP_CHARS = 1500, 40
 _LOOPS = ((12, 8), (120, 5))
 #: Running text of this many words says more than one word in twelve once.
 _MANY_WORDS, _DISTINCT = 60, 12
+#: A text is remembered up to this length.
+_SHORT_CHARS = 80
 _WORD = re.compile(r"[\u3400-\u9fff]|[^\W\d\u3400-\u9fff]+")
 
 
@@ -56,6 +59,10 @@ def refusal(text: str) -> Refusal | None:
     Args:
         text: the final part of a response; reasoning is not looked at.
     """
+    return _of_short(text) if len(text) <= _SHORT_CHARS else _declined(text)
+
+
+def _declined(text: str) -> Refusal | None:
     if not has_content(text):
         return Refusal("degenerate", "marks_alone") if plain(text) else Refusal("empty", "no_content")
     cleaned = " ".join(plain(text).split())
@@ -70,6 +77,10 @@ def refusal(text: str) -> Refusal | None:
     if len(cleaned) <= _DEFERRAL_CHARS and DEFERRALS.match(cleaned) and not FINDING.search(cleaned):
         return Refusal("deferral", "see_a_doctor")
     return None
+
+
+#: Of short answers ("Yes.", "No, there is not.") a model gives the same over and over.
+_of_short = lru_cache(maxsize=4096)(_declined)
 
 
 def _answers_after(rest: str) -> bool:

@@ -24,7 +24,7 @@ class Accounts:
     """A ledger that lets everything pass."""
 
     def claim(self, stream: str, keys: Sequence[str], replica: str) -> dict[str, Any]:
-        return {"fresh": list(keys), "alone": [], "given_up": {}}
+        return {"fresh": list(keys), "again": [], "given_up": {}}
 
     def has_answered(self, stream: str) -> bool:
         return True

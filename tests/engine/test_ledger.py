@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raybench.engine.ledger import MAX_BARREN_DEATHS, MAX_SILENT_STARTS, Ledger
 
 
@@ -12,7 +14,7 @@ def _ledger() -> Ledger:
 
 
 def test_a_fresh_block_is_all_fresh() -> None:
-    assert _ledger().claim("m", ["a", "b"], "r") == {"fresh": ["a", "b"], "alone": [], "given_up": {}}
+    assert _ledger().claim("m", ["a", "b"], "r") == {"fresh": ["a", "b"], "again": [], "given_up": {}}
 
 
 def test_a_retried_block_leaves_out_what_is_durable_and_isolates_what_was_running() -> None:
@@ -20,7 +22,7 @@ def test_a_retried_block_leaves_out_what_is_durable_and_isolates_what_was_runnin
     ledger.claim("m", ["a", "b", "c", "d"], "r")
     ledger.sending("m", ["a", "b", "c"])
     ledger.durable("m", [("a", "answered")])
-    assert ledger.claim("m", ["a", "b", "c", "d"], "r") == {"fresh": ["d"], "alone": ["b", "c"], "given_up": {}}
+    assert ledger.claim("m", ["a", "b", "c", "d"], "r") == {"fresh": ["d"], "again": [["b"], ["c"]], "given_up": {}}
 
 
 def test_a_row_that_kills_twice_is_given_up_with_the_reason() -> None:
@@ -30,7 +32,37 @@ def test_a_row_that_kills_twice_is_given_up_with_the_reason() -> None:
         ledger.sending("m", ["a"])
     ledger.dying("m", "r", "RuntimeError: boom")
     left = ledger.claim("m", ["a", "b"], "r")
-    assert left == {"fresh": ["b"], "alone": [], "given_up": {"a": "RuntimeError: boom"}}
+    assert left == {"fresh": ["b"], "again": [], "given_up": {"a": "RuntimeError: boom"}}
+
+
+@pytest.mark.parametrize(("rows", "deaths"), [(3, 2), (40, 3), (2000, 4)])
+def test_the_row_that_kills_is_found_among_many_and_no_other_is_given_up(rows: int, deaths: int) -> None:
+    ledger, keys = _ledger(), [str(n) for n in range(rows)]
+    groups, died = [keys], 0
+    ledger.claim("m", keys, "r")
+    while groups:
+        group = groups.pop(0)
+        ledger.sending("m", group)
+        if str(rows // 2) not in group:
+            ledger.durable("m", [(key, "answered") for key in group])
+            continue
+        died += 1
+        left = ledger.claim("m", keys, "r")
+        assert not left["fresh"]
+        groups = left["again"]
+    assert list(left["given_up"]) == [str(rows // 2)]
+    assert died == deaths
+    assert ledger.progress()["m"]["counts"] == {"answered": rows - 1}
+
+
+def test_a_row_that_was_not_alone_is_not_given_up_however_often_its_replica_dies() -> None:
+    ledger, keys = _ledger(), [str(n) for n in range(64)]
+    for _ in range(2):
+        ledger.claim("m", keys, "r")
+        ledger.sending("m", keys)  # as if another block's rows were with them
+    left = ledger.claim("m", keys, "r")
+    assert left["given_up"] == {}
+    assert [len(group) for group in left["again"]] == [4] * 16
 
 
 def test_a_finished_block_that_ray_runs_again_has_nothing_left() -> None:
@@ -39,7 +71,7 @@ def test_a_finished_block_that_ray_runs_again_has_nothing_left() -> None:
     ledger.sending("m", ["a", "b"])
     ledger.durable("m", [("a", "answered"), ("b", "failed:http_500")])
     ledger.release("m", ["a", "b"])
-    assert ledger.claim("m", ["a", "b"], "other") == {"fresh": [], "alone": [], "given_up": {}}
+    assert ledger.claim("m", ["a", "b"], "other") == {"fresh": [], "again": [], "given_up": {}}
 
 
 def test_its_size_does_not_grow_with_finished_rows() -> None:

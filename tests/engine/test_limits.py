@@ -34,7 +34,7 @@ def test_nothing_is_sent_once_the_time_is_up_and_what_was_sent_is_taken_in() -> 
     assert ledger.halted() == "max_hours 0.0166667 is reached"
     ledger.durable("m", [("a", "answered")])
     assert ledger.is_idle("m")
-    assert ledger.claim("m", ["b", "c"], "r") == {"fresh": [], "alone": [], "given_up": {}}
+    assert ledger.claim("m", ["b", "c"], "r") == {"fresh": [], "again": [], "given_up": {}}
     assert ledger.progress()["m"]["counts"] == {"answered": 1}
 
 

@@ -1,4 +1,7 @@
-"""How a replica sends reported rows: every one of them once, no more at a time than the window, none after a limit."""
+"""How a replica sends reported rows: every one of them once, no more at a time than the window, none after a limit.
+
+Rows during which a replica died are sent when nothing else is at the model.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +41,22 @@ def _sent(window: int, rows: int, seed: int, limit: int = 10**6) -> tuple[list[s
         now[0] -= 1
 
     async def main() -> None:
-        worker: Any = object.__new__(Worker)
-        worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=True))
-        worker._accounts, worker._work = _Accounts(limit), SimpleNamespace(stream="m")
-        worker._window, worker._send = asyncio.Semaphore(window), send
-        await worker._answer_fresh([{"key": str(n)} for n in range(rows)])
+        await _worker(window, send, limit)._answer_fresh(_rows(range(rows)))
 
     asyncio.run(main())
     return sent, now[1]
+
+
+def _worker(window: int, send: Any, limit: int = 10**6) -> Any:
+    worker: Any = object.__new__(Worker)
+    worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=True))
+    worker._accounts, worker._work = _Accounts(limit), SimpleNamespace(stream="m")
+    worker._window, worker._apart, worker._send = asyncio.Semaphore(window), asyncio.Lock(), send
+    return worker
+
+
+def _rows(numbers: Sequence[int]) -> list[Row]:
+    return [{"key": str(n)} for n in numbers]
 
 
 @pytest.mark.parametrize("window", [1, 2, 4])
@@ -61,3 +72,29 @@ def test_after_a_limit_no_more_is_sent_than_was_reported() -> None:
         sent, _ = _sent(8, 100, seed, limit=40)
         assert sent == [str(n) for n in range(len(sent))]
         assert len(sent) <= 40
+
+
+@pytest.mark.parametrize("window", [1, 3])
+def test_suspects_are_sent_when_nothing_else_is_at_the_model(window: int) -> None:
+    for seed in range(40):
+        chance, sent, open_now = random.Random(seed), list[str](), list[str]()
+
+        async def send(
+            some: Sequence[Row], announced: bool = False, chance: Any = chance, sent: Any = sent, now: Any = open_now
+        ) -> None:
+            keys = [row["key"] for row in some]
+            now += keys
+            sent += keys
+            for _ in range(chance.randrange(4)):
+                assert now == keys if not announced else not {"50", "51", "52"} & set(now)
+                await asyncio.sleep(0)
+            for key in keys:
+                now.remove(key)
+
+        async def main(send: Any = send) -> None:
+            worker = _worker(window, send)
+            apart = [worker._send_apart(_rows(group)) for group in ([50, 51], [52])]
+            await asyncio.gather(worker._answer_fresh(_rows(range(20))), *apart, worker._answer_fresh(_rows([60, 61])))
+
+        asyncio.run(main())
+        assert sorted(sent, key=int) == [str(n) for n in [*range(20), 50, 51, 52, 60, 61]]
