@@ -195,6 +195,11 @@ class Backend(ABC):
         """Return the prompt tokens of text chats without loading weights; None where they cannot be known."""
         return None
 
+    @classmethod
+    def open_rows(cls, options: Any) -> int:  # noqa: ARG003
+        """Return the most rows that a `concurrent` backend has open at once; 0 of one that computes."""
+        return 0
+
     @property
     def window(self) -> int:
         """Rows worked on at once: the micro-batch of a model that computes, the open requests of one that waits."""

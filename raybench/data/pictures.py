@@ -202,11 +202,23 @@ def _is_deep(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image, data: bytes) -> int:
-    """EXIF orientation 1-8; PIL would decode a whole PNG to look for one, so its bytes are searched first."""
-    if image.format == "PNG" and not any(name in data for name in (b"eXIf", b"rientation", b"Raw profile type")):
-        return 1
+    """EXIF orientation 1-8; PIL would decode a PNG to look for one, so its chunks beside the pixels are searched."""
+    if image.format == "PNG":
+        beside = b"".join(_png_chunks_beside_pixels(data))
+        if not any(name in beside for name in (b"eXIf", b"rientation", b"Raw profile type")):
+            return 1
     found = image.getexif().get(_ORIENTATION, 1)
     return found if found in _UPRIGHT else 1
+
+
+def _png_chunks_beside_pixels(data: bytes) -> Iterator[bytes]:
+    """Types and contents of a PNG's chunks but IDAT (PNG, third edition, 5.3)."""
+    at = 8  # the signature
+    while len(head := data[at : at + 8]) == 8:
+        size, kind = struct.unpack(">I4s", head)
+        if kind != b"IDAT":
+            yield data[at + 4 : at + 8 + size]
+        at += 12 + size
 
 
 def _grey(image: Image.Image, window: tuple[float, float] | None) -> Image.Image:

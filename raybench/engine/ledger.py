@@ -140,7 +140,8 @@ class Ledger:
             {"fresh": keys never started, "again": groups of keys to run one after another
             with nothing beside them, "given_up": {key: reason}}; finished keys are in none of them.
         """
-        known, fresh, suspects, given_up = self._streams[stream].keys, [], list[str](), {}
+        known, given_up = self._streams[stream].keys, dict[str, str]()
+        fresh, suspects = list[str](), list[str]()
         if self._halted or (keys and keys[0] in self._streams[stream].released):
             return {"fresh": [], "again": [], "given_up": {}}
         lost = [key for key in keys if key in known and known[key].running]

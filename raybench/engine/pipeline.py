@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from raybench import registry
 from raybench.engine.groups import read_group
 from raybench.engine.limits import price_of
 from raybench.engine.replicas import Replica, Work
@@ -25,6 +24,7 @@ from raybench.engine.stages import load_images
 from raybench.engine.streams import takes_cpus
 from raybench.errors import one_line
 from raybench.schema import Row
+from raybench.spec import open_plugin
 from raybench.store import Store
 
 __all__ = ["call", "call_all", "run_stream"]
@@ -35,6 +35,8 @@ _LOADED = pa.list_(
 )  # fmt: skip
 #: A reader hands on what it holds once its images take this much.
 _LOADED_BYTES = 16 * 2**20
+#: Blocks that one replica works on at once, at most; each is a thread.
+_MOST_BLOCKS = 16
 
 
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -44,14 +46,13 @@ def call(function: Callable[..., Any], *arguments: Any) -> Any:
 
 def call_all(function: Callable[..., Any], arguments: list[tuple[Any, ...]], at_once: int = 64) -> Iterator[Any]:
     """Run a function once for each tuple of arguments, `at_once` at a time; yield results as they come."""
-    task = ray.remote(num_cpus=1, max_retries=2)(function)
     waiting: list[Any] = []
     try:
         for values in arguments:
             if len(waiting) >= at_once:
                 done, waiting = ray.wait(waiting)
                 yield ray.get(done[0])
-            waiting.append(task.remote(*values))
+            waiting.append(_do.remote(function, *values))
         while waiting:
             done, waiting = ray.wait(waiting)
             yield ray.get(done[0])
@@ -62,6 +63,12 @@ def call_all(function: Callable[..., Any], arguments: list[tuple[Any, ...]], at_
             ray.cancel(ref)
         if waiting:  # so that none of them writes a file after its fellows' files are deleted
             ray.wait(waiting, num_returns=len(waiting), timeout=60)
+
+
+@ray.remote(num_cpus=1, max_retries=2)
+def _do(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Run a function: one Ray task for all of them, so that calls in a row find the same process, its imports done."""
+    return function(*arguments)
 
 
 def run_stream(work: Work, todo: Row, ledger: Any) -> str:
@@ -92,24 +99,31 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
     spec = work.model.spec
     _quieten()
     blocks = -(-todo["rows"] // todo["block_rows"])
-    capabilities, cpus = registry.load("models", spec.backend).capabilities, takes_cpus(spec)
+    plugin, options = open_plugin("models", spec.backend, spec)
+    capabilities, cpus = plugin.capabilities, takes_cpus(spec)
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
     low, high = fit_pool(spec, cpus)
-    # A replica that computes takes one block at a time; one that waits overlaps two, so that no block's tail idles.
+    # A replica that computes takes one block at a time; one that waits takes what fills its window and a block more,
+    # so that no block's tail idles.
+    calls = 1
+    if capabilities.concurrent:
+        calls = min(1 + max(1, -(-plugin.open_rows(options) // todo["block_rows"])), _MOST_BLOCKS)
     pool = ray.data.ActorPoolStrategy(
-        min_size=low, max_size=high, max_concurrent_calls_per_actor=2 if capabilities.concurrent else 1,
+        min_size=low, max_size=high, max_concurrent_calls_per_actor=calls,
         enable_true_multi_threading=capabilities.concurrent,
     )  # fmt: skip
     # A replica that waits on a server reads its own rows and image files meanwhile: no other process holds them.
     waits = capabilities.concurrent and not capabilities.pixels
     if waits:
-        source, size = ray.data.from_items([{"id": group} for group in range(blocks)], override_num_blocks=blocks), 1
-    else:  # Ray Data refuses GPUs without a number; the to-do file's own groups stay what they are
-        size = todo["block_rows"] if spec.gpus else None
+        groups = [{"id": group} for group in range(blocks)]
+        source: ray.data.Dataset = ray.data.from_items(groups, override_num_blocks=blocks)
+    else:
         source = ray.data.range(blocks, override_num_blocks=blocks).map_batches(load, batch_size=1, num_cpus=0.5)
+    # Ray Data refuses GPUs without a number; the to-do file's own groups stay what they are.
+    least = todo["block_rows"] if spec.gpus else None
     return source.map_batches(
         Replica,
-        batch_size=size,
+        batch_size=1 if waits else least,
         batch_format="pyarrow",
         zero_copy_batch=True,
         fn_constructor_args=(work, ledger, todo["file"] if waits else None),

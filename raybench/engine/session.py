@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
@@ -89,6 +89,11 @@ class Session:
             return {}
         return found
 
+    def close(self) -> None:
+        """End the ledger's process: it would live as long as the driver, which may do many runs."""
+        with suppress(ray.exceptions.RayError):
+            ray.kill(self.ledger)
+
     def halted(self) -> str:
         """Return which limit has ended the run, or ""."""
         self.result.halted = ray.get(self.ledger.halted.remote())
@@ -138,8 +143,12 @@ def opened(spec: RunSpec, address: str | None, show: Show | None) -> Iterator[Se
     session: Session | None = None
     with claim_plan(store, run_id):
         try:
-            with connected(address, [*spec.models, *spec.judges]), Progress(store, run_id, show) as progress:
+            with (
+                connected(address, [*spec.models, *spec.judges]), ExitStack() as closing,
+                Progress(store, run_id, show) as progress,
+            ):  # fmt: skip
                 session = Session(spec, run_id, progress)
+                closing.callback(session.close)
                 yield session
                 progress.phase = "done"
         except (UserError, KeyboardInterrupt) as error:

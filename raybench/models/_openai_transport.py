@@ -144,6 +144,7 @@ class Client:
         self._openai, self._limit = openai, access.timeout_seconds
         timeout = openai.Timeout(access.timeout_seconds, connect=access.connect_timeout_seconds)
         common: dict[str, Any] = {"api_key": access.key or "none", "max_retries": 0, "timeout": timeout}
+        self._reads_body = bool(access.azure_api_version)
         if access.azure_api_version:
             azure: dict[str, Any] = {"azure_endpoint": url, "api_version": access.azure_api_version}
             self._client: Any = openai.AsyncAzureOpenAI(**common, **azure)
@@ -156,11 +157,13 @@ class Client:
         Raises:
             Lost: no answer, or only a part of one.
         """
-        openai = self._openai
+        openai, whole = self._openai, {**request, **extra}
+        # Azure's client reads the deployment from the body; the others take bytes, made in a quarter of its time.
+        sent: dict[str, Any] = {"body": whole} if self._reads_body else {"content": to_json(whole)}
         try:
             async with asyncio.timeout(self._limit):  # the package's own starts again with every byte
                 # `chat.completions.create` would rebuild the request, and build an object of the answer.
-                body = await self._client.post("/chat/completions", cast_to=bytes, body={**request, **extra})
+                body = await self._client.post("/chat/completions", cast_to=bytes, **sent)
             return Reply(200, {}, body)
         except openai.APIStatusError as error:
             refused = error.response

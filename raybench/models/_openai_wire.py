@@ -11,7 +11,6 @@ logprobs, no choices, garbage) can be tested without a server.
 
 from __future__ import annotations
 
-import base64
 import email.utils
 import json
 import math
@@ -21,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from pybase64 import b64encode_as_string
 from pydantic_core import from_json
 
 from raybench.models._reasoning import split_reasoning
@@ -79,7 +79,7 @@ def _part(part: Row, row: Row) -> Row:
     media_type = image["media_type"]
     if not media_type or media_type == "image/x-rgb8":
         raise BadImage(f"an API takes image files, not {media_type or 'unnamed bytes'}")
-    url = f"data:{media_type};base64,{base64.b64encode(image['bytes']).decode()}"
+    url = f"data:{media_type};base64,{b64encode_as_string(image['bytes'])}"
     return {"type": "image_url", "image_url": {"url": url}}
 
 

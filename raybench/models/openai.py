@@ -145,10 +145,15 @@ class OpenAICompatible(Backend):
         shown = sorted(wire.shown_url(url) for url in options.urls)
         return identity if pinned else {**identity, "base_url": shown[0] if len(shown) == 1 else shown}
 
+    @classmethod
+    def open_rows(cls, options: Any) -> int:
+        """Return the most open requests of one replica."""
+        return int(options.bounds[1]) * len(options.urls)
+
     @property
     def window(self) -> int:
         """Most open requests of one replica."""
-        return self.options.bounds[1] * len(self.options.urls)
+        return self.open_rows(self.options)
 
     def __init__(self, options: Any) -> None:
         """Read the key; nothing is sent before the first row.

@@ -56,10 +56,15 @@ class Vllm(Backend):
         kept = {name: value for name, value in described.items() if name not in _FOREIGN}
         return {**kept, "quantization": options.quantization, "engine_args": deciding(options.engine_args)}
 
+    @classmethod
+    def open_rows(cls, options: Any) -> int:
+        """Return the rows at the engine at once."""
+        return int(options.concurrency)
+
     @property
     def window(self) -> int:
         """Rows at the engine at once."""
-        return self.options.concurrency
+        return self.open_rows(self.options)
 
     def __init__(self, options: Any) -> None:
         """Load the model.
