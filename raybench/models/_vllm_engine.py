@@ -22,6 +22,8 @@ from raybench.models._vllm_options import VllmOptions, prompt_side
 
 __all__ = ["Engine"]
 
+#: Seconds between looks at whether the engine of an open request is alive.
+_LOOK_SECONDS = 1.0
 _MISSING = "the vllm backend needs vllm: pip install 'raybench[vllm]'"
 
 
@@ -87,6 +89,15 @@ class Engine:
         return await asyncio.wrap_future(asked)
 
     async def _ask(self, prompt: Mapping[str, Any], sampling: Any) -> Any:
+        answer = asyncio.ensure_future(self._answer(prompt, sampling))
+        # Of a request that was on its way when the engine died, vLLM may say nothing for ever (0.32).
+        while not (await asyncio.wait({answer}, timeout=_LOOK_SECONDS))[0]:
+            if self._engine.errored:
+                answer.cancel()
+                raise self.Dead
+        return await answer
+
+    async def _answer(self, prompt: Mapping[str, Any], sampling: Any) -> Any:
         outputs = self._engine.generate(dict(prompt), sampling, str(next(self._numbers)))
         return [output async for output in outputs][-1]
 
