@@ -7,6 +7,7 @@ its own cache. Needs the extra `hf`.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -21,8 +22,17 @@ __all__ = ["SCHEME", "image_bytes", "image_uri", "read_split"]
 SCHEME = "hub://"
 
 
-@lru_cache(maxsize=4)
+#: Threads that want the same split wait for the one that loads it.
+_LOADING = threading.Lock()
+
+
 def _split(name: str, revision: str | None, split: str) -> Any:
+    with _LOADING:
+        return _loaded_split(name, revision, split)
+
+
+@lru_cache(maxsize=4)
+def _loaded_split(name: str, revision: str | None, split: str) -> Any:
     try:
         import datasets
     except ImportError as error:

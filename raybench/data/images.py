@@ -1,9 +1,10 @@
 """Image files of every kind: bytes, hashes, sizes, and what a model is shown.
 
 Backends that call a server get the file's own bytes where every reader understands them, backends that compute get
-decoded pixels; both see the same picture. A file that is not whole is an error in both cases, so that a corrupt
-image never becomes a wrong answer. Which reader a file needs is told by its first bytes (`pictures`, `dicom`,
-`nifti`); where a file is read from, by the scheme of its address:
+decoded pixels; both see the same picture. A file that cannot be decoded is an error in both cases, so that a corrupt
+image never becomes a wrong answer; of a PNG that goes out as it is, right checksums are taken as proof. Which reader
+a file needs is told by its first bytes (`pictures`, `dicom`, `nifti`); where a file is read from, by the scheme of
+its address:
 
     open_image({"uri": "scans/7.nii.gz", "plane": "axial", "slice": 90}, pixels=True)["preprocessing"]
     # 'nifti-v1:axial,slice=90,volume=0,p0.5-99.5'

@@ -82,7 +82,8 @@ def size_px(data: bytes, ref: Mapping[str, Any]) -> tuple[int, int]:
 def as_is(data: bytes, ref: Mapping[str, Any]) -> tuple[str, tuple[int, int]] | None:
     """Say whether a picture's own bytes show the same to every reader, and that they are whole.
 
-    A PNG's checksums say so without decoding it (PNG, third edition, 5.3); other formats are decoded.
+    A PNG's checksums say so without decoding it (PNG, third edition, 5.3), so that one whose pixels were stored wrongly
+    from the start is not found; a PNG whose checksums do not hold, and other formats, are decoded.
 
     Args:
         data: the file.
@@ -104,10 +105,8 @@ def as_is(data: bytes, ref: Mapping[str, Any]) -> tuple[str, tuple[int, int]] | 
         plain = one_page and image.mode in ("L", "RGB") and not image.has_transparency_data
         if not (media_type and plain and _orientation(image, data) == 1):
             return None
-    with _opened(io.BytesIO(data)) as image:  # anew: to look at its metadata may have decoded it
-        if image.format == "PNG":
-            image.verify()
-        else:
+    if not _has_checksums(data):
+        with _opened(io.BytesIO(data)) as image:  # anew: to look at its metadata may have decoded it
             image.load()
     return media_type, size
 
@@ -209,6 +208,18 @@ def _orientation(image: Image.Image, data: bytes) -> int:
             return 1
     found = image.getexif().get(_ORIENTATION, 1)
     return found if found in _UPRIGHT else 1
+
+
+def _has_checksums(data: bytes) -> bool:
+    """Say whether it is a PNG all of whose chunks have the right checksum, to the last."""
+    try:
+        with _opened(io.BytesIO(data)) as image:
+            if image.format != "PNG":
+                return False
+            image.verify()
+    except DataError:
+        return False
+    return True
 
 
 def _png_chunks_beside_pixels(data: bytes) -> Iterator[bytes]:

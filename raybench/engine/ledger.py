@@ -1,11 +1,11 @@
 """One run's account of what was started, finished and lost: the bounds that Ray's endless retries lack.
 
-A replica reports each start before it loads, each row before it is sent and
-each row that is durable. When Ray retries a block, the ledger says what is left:
-rows once started and not finished run again in small groups, in the end one by one, and
-a row that kills once more when it is alone is given up. It also holds the run to its
-limits of time and money: once one is reached, nothing more is sent. Kept in memory by one actor; it holds the open
-blocks only, so its size does not grow with the run.
+A replica reports each start before it loads, each row before it is sent and each row
+that is durable. When Ray retries a block, the ledger says what is left: rows once
+started and not finished run again in small groups, in the end one by one, and a row
+that kills once more when it is alone is given up. It also holds the run to its limits
+of time and money: once one is reached, nothing more is sent. Kept in memory by one
+actor; it holds the open blocks only, so its size does not grow with the run.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ class Ledger:
     def __init__(self, limits: Limits = UNLIMITED, clock: Callable[[], float] = time.monotonic) -> None:
         self._streams: dict[str, _Stream] = {}
         self._silent: Counter[str] = Counter()
-        self._deaths: dict[str, str] = {}
+        self._deaths: dict[str, str] = {}  # replica -> why it ends its process, until it starts again
+        self._ended: dict[str, str] = {}  # replica -> why its process before this one ended; "" unknown
         self._limits, self._clock, self._opened_at = limits, clock, clock()
         self._past_spent = 0.0
         self._halted = ""
@@ -113,6 +114,9 @@ class Ledger:
             self._streams[stream].error = reason
             return reason
         self._silent[replica] += 1
+        self._ended.pop(replica, None)
+        if replica in self._deaths:
+            self._ended[replica] = self._deaths.pop(replica)
         return ""
 
     def ready(self, stream: str, replica: str) -> None:
@@ -127,6 +131,7 @@ class Ledger:
     def dying(self, stream: str, replica: str, reason: str) -> None:
         """Report why a replica is about to end its process; too many in a row with nothing answered end the stream."""
         self._deaths[replica] = reason
+        self._ended.pop(replica, None)
         self._barren(stream, reason)
 
     def has_answered(self, stream: str) -> bool:
@@ -145,9 +150,11 @@ class Ledger:
         if self._halted or (keys and keys[0] in self._streams[stream].released):
             return {"fresh": [], "again": [], "given_up": {}}
         lost = [key for key in keys if key in known and known[key].running]
-        if replica not in self._deaths and lost:
-            self._barren(stream, "its process died without a word (out of memory?)")
-        reason = self._deaths.pop(replica, "")
+        if lost and replica not in self._ended:  # the first of its blocks tells of the death for all
+            self._ended[replica] = self._deaths.pop(replica, "")
+            if not self._ended[replica]:
+                self._barren(stream, "its process died without a word (out of memory?)")
+        reason = self._ended.get(replica, "")
         for key in lost:
             state = known[key]
             state.running, state.kills = False, state.kills + 1

@@ -107,9 +107,11 @@ def _graph(work: Work, todo: Row, ledger: Any) -> Any:
     # so that no block's tail idles.
     calls = 1
     if capabilities.concurrent:
-        calls = min(1 + max(1, -(-plugin.open_rows(options) // todo["block_rows"])), _MOST_BLOCKS)
+        fill = -(-plugin.open_rows(options) // todo["block_rows"])
+        calls = max(2, min(1 + fill, -(-blocks // high), _MOST_BLOCKS))  # no more than its share
     pool = ray.data.ActorPoolStrategy(
         min_size=low, max_size=high, max_concurrent_calls_per_actor=calls,
+        max_tasks_in_flight_per_actor=calls if capabilities.concurrent else None,
         enable_true_multi_threading=capabilities.concurrent,
     )  # fmt: skip
     # A replica that waits on a server reads its own rows and image files meanwhile: no other process holds them.

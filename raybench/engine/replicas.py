@@ -13,8 +13,10 @@ import platform
 import sys
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -105,6 +107,7 @@ class Worker:
         self._usage = Usage()
         self._tokens = (0, 0)
         self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
+        self._readers = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4))  # reports must not wait for images
         self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -141,6 +144,7 @@ class Worker:
         """Seal what was written and release the model."""
         with ExitStack() as closing:
             closing.callback(self._backend.close)
+            closing.callback(self._readers.shutdown)
             for writer in self._writers.values():
                 closing.callback(writer.close)
 
@@ -195,19 +199,21 @@ class Worker:
         async with self._apart, AsyncExitStack() as taken:
             for _ in range(self._backend.window):
                 await taken.enter_async_context(self._window)
-            await self._send(rows)
+            for start in range(0, len(rows), self._backend.window):
+                await self._send(rows[start : start + self._backend.window])
 
     async def _send(self, rows: Sequence[Row], announced: bool = False) -> None:
         """Send rows to the model and make each answer durable as it comes."""
-        rows = await self._with_images(rows)
+        begun = any(row.get("written") for row in rows)  # a conversation that has begun is ended
+        keys = [row["key"] for row in rows]
+        if not announced and not self._accounts.sending(self._work.stream, keys) and not begun:
+            return  # the run has reached a limit: these rows wait for the next one
+        rows = await self._with_images(rows)  # once they are reported: an image may be what kills
         if not rows:
             return
         waiting = {row["key"]: row for row in rows}
         again: list[Row] = []
         requests = [request(row) for row in rows]
-        begun = any(row.get("written") for row in rows)  # a conversation that has begun is ended
-        if not announced and not self._accounts.sending(self._work.stream, list(waiting)) and not begun:
-            return  # the run has reached a limit: these rows wait for the next one
         started, results = now(), self._backend.generate(requests)
         while True:
             try:
@@ -238,7 +244,8 @@ class Worker:
         loaded = list[Row]()
         for row in rows:
             if "loaded" not in row and (row.get("image_refs") or "[]") != "[]":
-                row = await asyncio.to_thread(load_images, row, self._backend.capabilities.pixels)
+                loading = asyncio.get_running_loop().run_in_executor(self._readers, load_images, row, False)
+                row = await loading
                 if row["error"]:
                     self._fail(row, Failure("image", row["error"]))
                     continue
@@ -330,6 +337,8 @@ class Replica:
     def __init__(self, work: Work, ledger: Any, file: str | None = None) -> None:
         self._accounts = ledger_proxy(ledger)
         self._store, self._file = Store(work.output), file
+        if file is not None:  # readers of images in several threads restore each other's filters
+            warnings.simplefilter("ignore")
         replica = ray.get_runtime_context().get_actor_id() or "local"
         reason = self._accounts.starting(work.stream, replica)
         if reason:

@@ -91,7 +91,7 @@ class Session:
 
     def close(self) -> None:
         """End the ledger's process: it would live as long as the driver, which may do many runs."""
-        with suppress(ray.exceptions.RayError):
+        with suppress(ray.exceptions.RayError, ConnectionError):
             ray.kill(self.ledger)
 
     def halted(self) -> str:

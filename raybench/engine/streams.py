@@ -23,7 +23,7 @@ from raybench.spec import ModelSpec
 
 __all__ = ["MOST_AT_ONCE", "Stream", "grouped", "need_of", "room_now", "run_side_by_side", "takes_cpus"]
 
-#: Streams at work at once unless the spec asks for more: each has a driver thread and reading tasks of its own.
+#: Streams at work at once unless the spec asks for more: each has a driver thread of its own.
 MOST_AT_ONCE = 4
 _OWN = {"name", "generation", "swept", "notes", "licence", "rows_per_second", "price_per_hour"}
 

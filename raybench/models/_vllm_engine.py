@@ -91,11 +91,13 @@ class Engine:
     async def _ask(self, prompt: Mapping[str, Any], sampling: Any) -> Any:
         answer = asyncio.ensure_future(self._answer(prompt, sampling))
         # Of a request that was on its way when the engine died, vLLM may say nothing for ever (0.32).
-        while not (await asyncio.wait({answer}, timeout=_LOOK_SECONDS))[0]:
-            if self._engine.errored:
-                answer.cancel()
-                raise self.Dead
-        return await answer
+        try:
+            while not (await asyncio.wait({answer}, timeout=_LOOK_SECONDS))[0]:
+                if self._engine.errored:
+                    raise self.Dead
+            return await answer
+        finally:
+            answer.cancel()
 
     async def _answer(self, prompt: Mapping[str, Any], sampling: Any) -> Any:
         outputs = self._engine.generate(dict(prompt), sampling, str(next(self._numbers)))

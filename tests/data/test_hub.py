@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
-    hub._split.cache_clear()
+    hub._loaded_split.cache_clear()
 
 
 def test_rows_in_order_with_undecoded_images(folder):

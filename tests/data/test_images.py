@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from raybench.data.images import box_to_shown, fingerprint, open_image, preprocessing, read_bytes, sha256, size_px
 from raybench.errors import DataError
@@ -271,3 +272,52 @@ def test_a_fingerprint_changes_with_the_file(tmp_path):
         file.write(b"x")
     os.utime(path, (1, 1))
     assert fingerprint(path) != touched
+
+
+def _png(tmp_path, change):
+    """A small PNG with its list of (type, content, checksum) changed."""
+    Image.new("RGB", (9, 7), (1, 200, 3)).save(tmp_path / "whole.png")
+    data, chunks, at = (tmp_path / "whole.png").read_bytes(), [], 8
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big")
+        chunks.append([data[at + 4 : at + 8], data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]])
+        at += 12 + size
+    change(chunks)
+    path = tmp_path / "changed.png"
+    path.write_bytes(data[:8] + b"".join(len(c).to_bytes(4, "big") + kind + c + crc for kind, c, crc in chunks))
+    return str(path)
+
+
+def _no_end(chunks):
+    del chunks[-1]
+
+
+def _wrong_checksum(chunks):
+    chunks[1][2] = b"\0\0\0\0"
+
+
+@pytest.mark.parametrize("change", [_no_end, _wrong_checksum])
+def test_a_png_whose_checksums_do_not_hold_is_decoded(tmp_path, change):
+    path = _png(tmp_path, change)
+    sent, seen = open_image(path, pixels=False), open_image(path, pixels=True)
+    assert sent["media_type"] == "image/png"
+    assert (sent["width_px"], sent["height_px"]) == (seen["width_px"], seen["height_px"]) == (9, 7)
+
+
+def _no_pixels(chunks):
+    chunks[1][1:] = [chunks[1][1][:4], b"\0\0\0\0"]
+
+
+@pytest.mark.parametrize("pixels", [True, False])
+def test_a_png_with_lost_pixels_is_an_error_for_every_backend(tmp_path, pixels):
+    with pytest.raises(DataError):
+        open_image(_png(tmp_path, _no_pixels), pixels)
+
+
+def test_a_whole_png_goes_out_without_being_decoded(tmp_path, monkeypatch):
+    path = _png(tmp_path, lambda chunks: None)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    row = open_image(path, pixels=False)
+    assert row["bytes"] == Path(path).read_bytes()
+    with pytest.raises(pytest.fail.Exception):
+        open_image(path, pixels=True)

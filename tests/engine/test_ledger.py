@@ -120,8 +120,26 @@ def test_silent_deaths_count_too() -> None:
         keys = [f"{i}-{j}" for j in range(3)]
         ledger.claim("m", keys, "r")
         ledger.sending("m", keys)
+        ledger.starting("m", "r")
+        ledger.ready("m", "r")
         ledger.claim("m", keys, "r")
     assert "without a word" in ledger.progress()["m"]["error"]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_death_counts_once_however_many_blocks_it_leaves(told: bool) -> None:
+    ledger = _ledger()
+    blocks = [[f"{block}-{row}" for row in range(12)] for block in range(2 * MAX_BARREN_DEATHS)]
+    for keys in blocks:
+        ledger.claim("m", keys, "r")
+        ledger.sending("m", keys)
+    if told:
+        ledger.dying("m", "r", "boom")
+    assert ledger.starting("m", "r") == ""
+    ledger.ready("m", "r")
+    again = [ledger.claim("m", keys, "r")["again"] for keys in blocks]
+    assert [sum(map(len, groups)) for groups in again] == [12] * len(blocks)
+    assert ledger.progress()["m"]["error"] == ""
 
 
 def test_progress_counts_outcomes_and_reasons() -> None:

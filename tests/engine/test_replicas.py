@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from raybench.engine import replicas
 from raybench.engine.replicas import Worker
 from raybench.schema import Row
 
@@ -98,3 +100,23 @@ def test_suspects_are_sent_when_nothing_else_is_at_the_model(window: int) -> Non
 
         asyncio.run(main())
         assert sorted(sent, key=int) == [str(n) for n in [*range(20), 50, 51, 52, 60, 61]]
+
+
+def test_a_row_is_reported_before_its_image_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = list[str]()
+
+    def read(row: Row, pixels: bool) -> Row:
+        seen.append("read")
+        return {**row, "loaded": [], "error": "no such file"}
+
+    async def main() -> None:
+        worker = _worker(1, None)
+        del worker._send
+        worker._readers = ThreadPoolExecutor(1)
+        worker._accounts.sending = lambda *_: seen.append("reported") or True
+        worker._fail = lambda row, failure: seen.append(failure.reason)
+        await worker._send_apart([{"key": "a", "image_refs": '[{"uri": "a.png"}]'}])
+
+    monkeypatch.setattr(replicas, "load_images", read)
+    asyncio.run(main())
+    assert seen == ["reported", "read", "image"]
