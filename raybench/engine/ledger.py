@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from raybench.engine.limits import FREE, UNLIMITED, Limits, Price
@@ -165,15 +166,7 @@ class Ledger:
             state = known.setdefault(key, _Key())
             if not state.done and key not in given_up:
                 (suspects if state.group else fresh).append(key)
-        return {"fresh": fresh, "again": self._grouped(known, suspects), "given_up": given_up}
-
-    @staticmethod
-    def _grouped(known: Mapping[str, _Key], suspects: Sequence[str]) -> list[list[str]]:
-        groups = list[list[str]]()
-        for key in suspects:
-            room = groups and len(groups[-1]) < known[key].group == known[groups[-1][0]].group
-            groups[-1].append(key) if room else groups.append([key])
-        return groups
+        return {"fresh": fresh, "again": _grouped(known, suspects), "given_up": given_up}
 
     def sending(self, stream: str, keys: Sequence[str]) -> bool:
         """Report rows that are about to be sent to the model; False: the run is over, send nothing."""
@@ -232,6 +225,15 @@ class Ledger:
     def progress(self) -> dict[str, Row]:
         """Return {stream: {"total", "counts", "reasons", "replicas", "error", "seconds"}}."""
         return {name: _view(stream) for name, stream in self._streams.items()}
+
+
+def _grouped(known: Mapping[str, _Key], suspects: Sequence[str]) -> list[list[str]]:
+    """Return neighbours that may run in groups of the same size, in groups of that size."""
+    groups = list[list[str]]()
+    for size, found in groupby(suspects, lambda key: known[key].group):
+        keys = list(found)
+        groups += [keys[start : start + size] for start in range(0, len(keys), size)]
+    return groups
 
 
 def _view(stream: _Stream) -> dict[str, Any]:

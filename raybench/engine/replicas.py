@@ -244,8 +244,7 @@ class Worker:
         loaded = list[Row]()
         for row in rows:
             if "loaded" not in row and (row.get("image_refs") or "[]") != "[]":
-                loading = asyncio.get_running_loop().run_in_executor(self._readers, load_images, row, False)
-                row = await loading
+                row = await asyncio.get_running_loop().run_in_executor(self._readers, load_images, row, False)
                 if row["error"]:
                     self._fail(row, Failure("image", row["error"]))
                     continue
