@@ -7,13 +7,13 @@ keys, the ledger and a durable row for each answer are inside it.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,12 @@ import raybench
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _fake_server import stats
+from _trials import Machine
 
-__all__ = ["Bar", "Load", "judge", "measure"]
+__all__ = ["BARE", "Bar", "Load", "judge", "measure"]
+
+#: The bare client that each transport is measured against.
+BARE = {"lean": "aiohttp", "client": "client"}
 
 
 @dataclass(frozen=True)
@@ -44,15 +48,14 @@ class Bar:
     least: float
 
 
-def measure(url: str, load: Load, repeats: int) -> dict[str, list[float]]:
-    """Return rows per second of the two bare clients and of runs over the two transports, by turns."""
-    kinds: dict[str, Callable[[], None]] = {
-        "bare aiohttp": lambda: _bare("aiohttp", url, load),
-        "raybench lean": lambda: _run("lean", url, load),
-        "bare client": lambda: _bare("client", url, load),
-        "raybench client": lambda: _run("client", url, load),
-    }
+def measure(url: str, load: Load, repeats: int, transports: Sequence[str]) -> dict[str, list[float]]:
+    """Return rows per second of each transport's bare client and of runs over it, by turns."""
+    kinds: dict[str, Callable[[], None]] = {}
+    for transport in transports:
+        kinds[f"bare {BARE[transport]}"] = partial(_bare, BARE[transport], url, load)
+        kinds[f"raybench {transport}"] = partial(_run, transport, url, load)
     rates: dict[str, list[float]] = {name: [] for name in kinds}
+    machine = Machine()
     for turn in range(repeats):
         for name, work in kinds.items():
             stats(url, reset=True)
@@ -60,7 +63,7 @@ def measure(url: str, load: Load, repeats: int) -> dict[str, list[float]]:
             seen = stats(url)
             assert seen["answered"] == load.rows, f"{name}: {seen['answered']} of {load.rows} requests"
             rates[name].append(load.rows / (seen["last"] - seen["first"]))
-            shown = f"{rates[name][-1]:8.1f} rows/s, {seen['most_open']} open, load {os.getloadavg()[0]:.1f}"
+            shown = f"{rates[name][-1]:8.1f} rows/s, {seen['most_open']} open, {machine.look()}"
             print(f"  {turn + 1}/{repeats} {name:16} {shown}", flush=True)
     return rates
 
@@ -71,10 +74,12 @@ def judge(rates: Mapping[str, Sequence[float]], bars: Sequence[Bar]) -> bool:
     for name, values in rates.items():
         print(f"{name:16} median {middle[name]:8.1f} rows/s ({min(values):.1f} to {max(values):.1f})")
     reached = True
-    for bar in bars:
+    for bar in (bar for bar in bars if bar.above in rates):
         ratio = middle[bar.above] / middle[bar.below]
         reached = reached and ratio >= bar.least
-        print(f"{bar.above} / {bar.below}: {ratio:.2f} (at least {bar.least:.2f})")
+        turns = [above / below for above, below in zip(rates[bar.above], rates[bar.below], strict=True)]
+        spread = f"{min(turns):.2f} to {max(turns):.2f} by turns"
+        print(f"{bar.above} / {bar.below}: {ratio:.2f}, {spread} (at least {bar.least:.2f})")
     return reached
 
 

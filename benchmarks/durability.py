@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from _fake_server import running
 from _faulty import write_questions
-from _trials import load, tell
+from _trials import Machine, tell
 
 from raybench.engine.groups import read_group
 from raybench.engine.ledger import Ledger
@@ -93,7 +93,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--rows", type=int, default=20_000)
     given = parser.parse_args()
-    durable, forgetful, loads, extend = [], [], [], Writer.extend
+    machine, durable, forgetful, extend = Machine(), list[float](), list[float](), Writer.extend
     with tempfile.TemporaryDirectory() as folder, running(DELAY_SECONDS) as url:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})  # the server is on the first core
         work, blocks = planned(Path(folder), given.rows, url)
@@ -103,11 +103,11 @@ def main() -> int:
             if turn:
                 durable.append(rates[0])
                 forgetful.append(rates[1])
-                loads.append(load())
-    tell("durable, rows/s", durable, "none", loads)
-    tell("nothing kept, rows/s", forgetful, "none", loads)
+                machine.look()
+    tell("durable, rows/s", durable, "none", machine)
+    tell("nothing kept, rows/s", forgetful, "none", machine)
     ratios = [a / b for a, b in zip(durable, forgetful, strict=True)]
-    tell("durable / nothing kept", ratios, f">= {BUDGET}", loads)
+    tell("durable / nothing kept", ratios, f">= {BUDGET}", machine)
     return 0 if statistics.median(ratios) >= BUDGET else 1
 
 

@@ -22,7 +22,7 @@ import raybench
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _faulty import environment, write_questions
-from _trials import load, pin, tell
+from _trials import Machine, tell
 
 MODELS, TASKS, PROMPTS, REPLICAS, ROW_SECONDS, BUDGET = 3, 5, ("short", "plain"), 2, 0.02, 1.1
 
@@ -54,15 +54,14 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60.0)
     given = parser.parse_args()
-    print(pin(4))
-    ratios, counts, loads = [], [], []
+    machine, ratios, counts = Machine(), [], []
     for _ in range(given.repeats):
         with tempfile.TemporaryDirectory() as folder:
             ratio, count = trial(Path(folder), given.seconds)
         ratios.append(ratio)
         counts.append(count)
-        loads.append(load())
-    tell("time / sum of generation times", ratios, f"<= {BUDGET}", loads)
+        machine.look()
+    tell("time / sum of generation times", ratios, f"<= {BUDGET}", machine)
     print(f"loads of weights: {counts} ({MODELS} models x {REPLICAS} replicas = {MODELS * REPLICAS})")
     return 0 if statistics.median(ratios) <= BUDGET and set(counts) == {MODELS * REPLICAS} else 1
 

@@ -22,7 +22,7 @@ import raybench
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _faulty import start
-from _trials import load, pin, tell
+from _trials import Machine, tell
 
 BATCH, BATCH_SECONDS, REPLICAS = 16, 0.05, 4
 MEDIAN_BUDGET, WORST_BUDGET = 0.95, 0.90
@@ -51,8 +51,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=60.0)
     given = parser.parse_args()
-    print(pin(4))
-    fixed, grown, loads = [], [], []
+    machine, fixed, grown = Machine(), [], []
     for _ in range(given.repeats):
         fixed.append(share_of_ideal(responses(given.seconds, REPLICAS)))
         rows = responses(given.seconds, [1, REPLICAS])
@@ -61,10 +60,10 @@ def main() -> int:
             grown.append(share_of_ideal(rows, first.iloc[-1]))
         else:
             print(f"the pool grew to {len(first)} replicas only")
-        loads.append(load())
-    tell("fixed pool, share of ideal", fixed, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", loads)
+        machine.look()
+    tell("fixed pool, share of ideal", fixed, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", machine)
     if grown:
-        tell("grown pool, share of ideal after growth", grown, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", loads)
+        tell("grown pool, share of ideal after growth", grown, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", machine)
     kept = all(statistics.median(v) >= MEDIAN_BUDGET and min(v) >= WORST_BUDGET for v in (fixed, grown) if v)
     return 0 if kept and len(grown) == given.repeats else 1
 

@@ -20,7 +20,7 @@ import raybench
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _faulty import start
-from _trials import load, tell
+from _trials import Machine, tell
 
 BUDGET_SECONDS = 12.0
 BARE = "import ray; ray.init(include_dashboard=False, log_to_driver=False, logging_level=40)"
@@ -48,14 +48,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
-    first, bare, loads = [], [], []
+    machine, first, bare = Machine(), [], []
     for _ in range(repeats):
         bare.append(bare_seconds())
         first.append(first_row_seconds())
-        loads.append(load())
-    tell("first row, seconds", first, f"{BUDGET_SECONDS:g}", loads)
-    tell("bare ray.init, seconds", bare, "none", loads)
-    tell("first row / bare ray.init", [a / b for a, b in zip(first, bare, strict=True)], "none", loads)
+        machine.look()
+    tell("first row, seconds", first, f"{BUDGET_SECONDS:g}", machine)
+    tell("bare ray.init, seconds", bare, "none", machine)
+    tell("first row / bare ray.init", [a / b for a, b in zip(first, bare, strict=True)], "none", machine)
     return 0 if statistics.median(first) <= BUDGET_SECONDS else 1
 
 

@@ -26,7 +26,7 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent))
 from _fake_server import running
-from _transports import Bar, Load, judge, measure
+from _transports import BARE, Bar, Load, judge, measure
 
 BARS = (Bar("raybench lean", "bare aiohttp", 0.90), Bar("raybench client", "bare client", 0.90))
 MOST_MB = 500
@@ -107,7 +107,7 @@ def main() -> int:
         with Memory() as empty:
             do_nothing()
         with Memory() as memory:
-            reached = judge(measure(url, Load(given.rows, 64, table, image), given.repeats), BARS)
+            reached = judge(measure(url, Load(given.rows, 64, table, image), given.repeats, list(BARE)), BARS)
         print(f"an empty Ray Data pipeline: {(empty.most_bytes - idle) / 1e6:.0f} MB above idle Ray")
         more = (memory.most_bytes - idle) / 1e6
         print(f"memory of all processes: {more:.0f} MB above idle Ray (at most {MOST_MB})")
