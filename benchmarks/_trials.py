@@ -1,4 +1,4 @@
-"""What every timed benchmark does: runs pinned to some cores, repeated, medians with their spread and the machine's state.
+"""What timed benchmarks share: pinned to some cores, repeated, medians with their spread and the machine's state.
 
 machine = Machine()
 for _ in range(repeats):
