@@ -18,7 +18,7 @@ from itertools import groupby
 from typing import Any
 
 from raybench.engine.limits import FREE, UNLIMITED, Limits, Price
-from raybench.schema import Row
+from raybench.schema import Failure, Row
 
 __all__ = ["MAX_BARREN_DEATHS", "MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
 
@@ -144,9 +144,9 @@ class Ledger:
 
         Returns:
             {"fresh": keys never started, "again": groups of keys to run one after another
-            with nothing beside them, "given_up": {key: reason}}; finished keys are in none of them.
+            with nothing beside them, "given_up": {key: its failure}}; finished keys are in none of them.
         """
-        known, given_up = self._streams[stream].keys, dict[str, str]()
+        known, given_up = self._streams[stream].keys, dict[str, Failure]()
         fresh, suspects = list[str](), list[str]()
         if self._halted or (keys and keys[0] in self._streams[stream].released):
             return {"fresh": [], "again": [], "given_up": {}}
@@ -160,7 +160,8 @@ class Ledger:
             state = known[key]
             state.running, state.kills = False, state.kills + 1
             if state.kills >= MAX_KILLS and state.group == 1:
-                given_up[key] = reason or f"the replica's process died {state.kills} times on this row"
+                detail = reason or f"the replica's process died {state.kills} times on this row"
+                given_up[key] = Failure("replica_died", detail, attempts=state.kills)
             state.group = -(-len(lost) // _GROUPS)
         for key in keys:
             state = known.setdefault(key, _Key())

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import sys
 import threading
 import time
 import warnings
@@ -52,8 +51,6 @@ __all__ = ["Accounts", "Replica", "Work", "Worker"]
 #: Rows of a concurrent backend reported in one call before they are sent: half a window, or more (up to this many)
 #: while a lot is gone within this time, as a call costs as much as the work on ten answers. Two lots wait at most.
 _ANNOUNCED, _ANNOUNCED_SECONDS = 256, 0.1
-#: How long one thread of a replica that waits on others keeps the interpreter while another wants it (Python: 5 ms).
-_TURN_SECONDS = 0.0005
 #: Durable rows are reported together: this many, or what came within this time.
 _CONFIRM_ROWS, _CONFIRM_SECONDS = 256, 0.5
 
@@ -123,8 +120,8 @@ class Worker:
         """
         by_key = {row["key"]: row for row in rows}
         left = self._accounts.claim(self._work.stream, list(by_key), self._replica)
-        for key, reason in left["given_up"].items():
-            self._fail(by_key[key], Failure("replica_died", reason, attempts=2))
+        for key, failure in left["given_up"].items():
+            self._fail(by_key[key], failure)
         fresh = [by_key[key] for key in left["fresh"]]
         for row in [row for row in fresh if row.get("error")]:
             self._fail(row, Failure("image", row["error"]))
@@ -346,8 +343,6 @@ class Replica:
             refusal("any text")
         backend = _load(work, self._accounts)
         self._worker = Worker(work, backend, self._accounts, replica, lambda: os._exit(1))
-        if backend.capabilities.concurrent:  # threads that read images wait less for the loop's turn to end
-            sys.setswitchinterval(_TURN_SECONDS)
         self._loop = uvloop.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._accounts.ready(work.stream, replica)

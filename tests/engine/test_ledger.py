@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raybench.engine.ledger import MAX_BARREN_DEATHS, MAX_SILENT_STARTS, Ledger
+from raybench.schema import Failure
 
 
 def _ledger() -> Ledger:
@@ -32,7 +33,8 @@ def test_a_row_that_kills_twice_is_given_up_with_the_reason() -> None:
         ledger.sending("m", ["a"])
     ledger.dying("m", "r", "RuntimeError: boom")
     left = ledger.claim("m", ["a", "b"], "r")
-    assert left == {"fresh": ["b"], "again": [], "given_up": {"a": "RuntimeError: boom"}}
+    given_up = {"a": Failure("replica_died", "RuntimeError: boom", attempts=2)}
+    assert left == {"fresh": ["b"], "again": [], "given_up": given_up}
 
 
 @pytest.mark.parametrize(("rows", "deaths"), [(3, 2), (40, 3), (2000, 4)])
@@ -50,7 +52,7 @@ def test_the_row_that_kills_is_found_among_many_and_no_other_is_given_up(rows: i
         left = ledger.claim("m", keys, "r")
         assert not left["fresh"]
         groups = left["again"]
-    assert list(left["given_up"]) == [str(rows // 2)]
+    assert {key: failure.attempts for key, failure in left["given_up"].items()} == {str(rows // 2): deaths}
     assert died == deaths
     assert ledger.progress()["m"]["counts"] == {"answered": rows - 1}
 
