@@ -47,6 +47,8 @@ KEYS = "answers, text_field, id_field, name, backend, replicas, gpus, cpus, gene
          "s.yaml: models[0]: replicas must be [min, max] with 1 <= min <= max, not [3, 2]"),
         ({"models": [{**MODEL, "replicas": "many"}]},
          "s.yaml: models[0].replicas: Input should be a valid tuple, not 'many'"),
+        ({"models": [{**MODEL, "gpus": 1.5}]},
+         "s.yaml: models[0].gpus: a replica shares one GPU (0.5) or has whole ones (2), not 1.5"),
         ({"models": [{**MODEL, "gpus": -1}]},
          "s.yaml: models[0].gpus: Input should be greater than or equal to 0, not -1"),
         ({"models": [{**MODEL, "generation": {"max_tokns": 1}}]},

@@ -35,7 +35,7 @@ def finish(session: Session) -> None:
                 f" {row['model']} on {row['task']} ({share:.1%}, over {limit:.1%})"
             )
     if halted := session.halted():
-        calls = sum(plan["rows"] for plan in result.judge_calls.values()) - result.judged
+        calls = session.calls_left()
         left = f"{sum(row['failed'] for row in planned)} rows" + (f" and {calls} judge calls" if calls > 0 else "")
         result.problems.append(f"stopped: {halted}; {left} are left, and the same command goes on with them")
     detail = [*result.problems, *(f"{name}: {why}" for name, why in (result.errors | result.left_out).items())]

@@ -26,7 +26,7 @@ __all__ = ["MAX_BARREN_DEATHS", "MAX_KILLS", "MAX_SILENT_STARTS", "Ledger"]
 MAX_KILLS = 2
 #: What was running when a replica died runs again in this many groups at most, one after another.
 _GROUPS = 16
-#: A stream whose engine broke this often in a row, with no answer between, is given up.
+#: A stream one of whose replicas broke this often in a row, with no answer of any between, is given up.
 MAX_BARREN_DEATHS = 6
 #: A replica that began this often without ever becoming ready is given up.
 MAX_SILENT_STARTS = 3
@@ -54,7 +54,7 @@ class _Stream:
     tokens: tuple[int, int] = (0, 0)
     spent: float | None = None
     error: str = ""
-    barren: int = 0
+    barren: Counter[str] = field(default_factory=Counter)  # replica -> deaths since the stream's last answer
     reasons: Counter[str] = field(default_factory=Counter)
     first_start: float | None = None
     last_end: float | None = None
@@ -133,7 +133,7 @@ class Ledger:
         """Report why a replica is about to end its process; too many in a row with nothing answered end the stream."""
         self._deaths[replica] = reason
         self._ended.pop(replica, None)
-        self._barren(stream, reason)
+        self._barren(stream, replica, reason)
 
     def has_answered(self, stream: str) -> bool:
         """Return whether the stream's model has answered anything yet."""
@@ -154,7 +154,7 @@ class Ledger:
         if lost and replica not in self._ended:  # the first of its blocks tells of the death for all
             self._ended[replica] = self._deaths.pop(replica, "")
             if not self._ended[replica]:
-                self._barren(stream, "its process died without a word (out of memory?)")
+                self._barren(stream, replica, "its process died without a word (out of memory?)")
         reason = self._ended.get(replica, "")
         for key in lost:
             state = known[key]
@@ -192,7 +192,8 @@ class Ledger:
         for key, outcome in outcomes:
             word, _, reason = outcome.partition(":")
             state.counts[word] += 1
-            state.barren = 0 if word != "failed" else state.barren
+            if word != "failed":
+                state.barren.clear()
             if reason:
                 state.reasons[reason] += 1
             found = state.keys.setdefault(key, _Key())
@@ -209,11 +210,12 @@ class Ledger:
     def measured(self, stream: str, report: Row) -> None:
         """Take a replica's `Usage` report; a ledger without instruments keeps none of it."""
 
-    def _barren(self, stream: str, reason: str) -> None:
-        state = self._streams[stream]
-        state.barren += 1
-        if state.barren >= MAX_BARREN_DEATHS:
-            self.stop(stream, f"its engine broke {state.barren} times in a row without an answer between: {reason}")
+    def _barren(self, stream: str, replica: str, reason: str) -> None:
+        """Count a death by replica: a node that is lost takes all of its replicas at once."""
+        deaths = self._streams[stream].barren
+        deaths[replica] += 1
+        if deaths[replica] >= MAX_BARREN_DEATHS:
+            self.stop(stream, f"its engine broke {deaths[replica]} times in a row without an answer between: {reason}")
 
     def release(self, stream: str, keys: Sequence[str]) -> None:
         """Forget a finished block's keys (and remember that the block is finished)."""

@@ -71,38 +71,36 @@ def _do(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def run_stream(work: Work, todo: Row, ledger: Any) -> str:
+def run_stream(work: Work, todo: Row, ledger: Any, sharers: int = 1) -> str:
     """Answer every row of a to-do file; return "" or the reason why the model ended early.
 
     Args:
         todo: {"file", "rows", "block_rows"} as `plan.todo` returns it.
+        sharers: pools at work at once, this one among them, whose replicas take CPUs.
     """
     ray.get(ledger.open_stream.remote(work.stream, todo["rows"], price_of(work.model.spec)))
     if not todo["rows"] or ray.get(ledger.halted.remote()):
         return ""
-    dataset = _graph(work, todo, ledger)
+    dataset = _graph(work, todo, ledger, sharers)
     try:
         for _ in dataset.iter_internal_ref_bundles():
             if ray.get(ledger.halted.remote()) and ray.get(ledger.is_idle.remote(work.stream)):
                 break  # a limit is reached and what was sent is stored
     except Exception as error:  # whatever ends the stream: the ledger may know the plain reason
-        reason = ray.get(ledger.progress.remote())[work.stream]["error"]
-        if not reason and not isinstance(error, ray.exceptions.RayError):
-            raise
-        return str(reason or one_line(error))
+        return str(ray.get(ledger.progress.remote())[work.stream]["error"] or one_line(error))
     finally:
         ray.get(ledger.close_stream.remote(work.stream))
     return str(ray.get(ledger.progress.remote())[work.stream]["error"])
 
 
-def _graph(work: Work, todo: Row, ledger: Any) -> Any:
+def _graph(work: Work, todo: Row, ledger: Any, sharers: int) -> Any:
     spec = work.model.spec
     _quieten()
     blocks = -(-todo["rows"] // todo["block_rows"])
     plugin, options = open_plugin("models", spec.backend, spec)
     capabilities, cpus = plugin.capabilities, takes_cpus(spec)
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
-    low, high = fit_pool(spec, cpus)
+    low, high = fit_pool(spec, cpus, sharers)
     # A replica that computes takes one block at a time; one that waits takes what fills its window and a block more,
     # so that no block's tail idles.
     calls = 1
@@ -164,6 +162,8 @@ def _quieten() -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # A large block of a slow model, a weight download or a wait for spot nodes takes longer than Ray's half hour.
+    context.execution_no_progress_timeout_s = -1
     # What ends a stream is told once, by the ledger's reason.
     for name in ("ray.data", "ray.data._internal", "ray.data.exceptions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

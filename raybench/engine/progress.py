@@ -6,10 +6,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from raybench.schema import Row, canonical_json
-from raybench.store import Store, now
+from raybench.store import Store, now, unwell
 
 __all__ = ["FILE_SECONDS", "RATE_SECONDS", "Progress"]
 
@@ -91,7 +92,9 @@ class Progress:
                 written = time.monotonic()
 
     def _write(self, state: Row) -> None:
-        self._store.files.write(f"runs/{self._run_id}/progress.json", canonical_json(state).encode())
+        """Write the file for others to read; a store that is unwell now may be well the next time."""
+        with suppress(*unwell()):
+            self._store.files.write(f"runs/{self._run_id}/progress.json", canonical_json(state).encode())
 
 
 def _run_eta(streams: dict[str, Any]) -> float | None:

@@ -120,15 +120,17 @@ class Worker:
         """
         by_key = {row["key"]: row for row in rows}
         left = self._accounts.claim(self._work.stream, list(by_key), self._replica)
+        durable = self._durable([*left["given_up"], *(key for group in left["again"] for key in group)])
         for key, failure in left["given_up"].items():
-            self._fail(by_key[key], failure)
+            if key not in durable:
+                self._fail(by_key[key], failure)
         fresh = [by_key[key] for key in left["fresh"]]
         for row in [row for row in fresh if row.get("error")]:
             self._fail(row, Failure("image", row["error"]))
         try:
             await self._answer_fresh([row for row in fresh if not row.get("error")])
-            for group in self._not_durable(left["again"]):
-                await self._send_apart([by_key[key] for key in group])
+            for group in left["again"]:
+                await self._send_apart([by_key[key] for key in group if key not in durable])
         except (RaybenchError, OSError, LookupError, TypeError, ValueError) as error:
             self._accounts.stop(self._work.stream, str(error) if isinstance(error, ModelError) else one_line(error))
             raise
@@ -198,6 +200,7 @@ class Worker:
                 await taken.enter_async_context(self._window)
             for start in range(0, len(rows), self._backend.window):
                 await self._send(rows[start : start + self._backend.window])
+                self._confirm()  # should the next group kill, these are not to blame
 
     async def _send(self, rows: Sequence[Row], announced: bool = False) -> None:
         """Send rows to the model and make each answer durable as it comes."""
@@ -309,18 +312,17 @@ class Worker:
         if report is not None:
             self._accounts.measured(self._work.stream, report)
 
-    def _not_durable(self, groups: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Of groups of rows that were running when a replica died, those whose answer had not reached the disk."""
-        keys = [key for group in groups for key in group]
+    def _durable(self, keys: Sequence[str]) -> set[str]:
+        """Return, of rows that were running when a replica died, those whose answer had been stored; report them."""
         if not keys:
-            return []
+            return set()
         found = self._store.query(
             f"SELECT DISTINCT key FROM raw_{self._work.table} WHERE list_contains(?, key)", [keys],
             (self._work.table,),
         )  # fmt: skip
         durable = {row["key"] for row in found}
         self._accounts.durable(self._work.stream, [(key, "answered") for key in keys if key in durable])
-        return [left for group in groups if (left := [key for key in group if key not in durable])]
+        return durable
 
 
 class Replica:

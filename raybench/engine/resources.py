@@ -85,17 +85,18 @@ def _token_hint(address: str) -> str:
     return "; if its head was started with a token (or where a token file lies), set RAY_AUTH_MODE=token here too"
 
 
-def fit_pool(spec: ModelSpec, cpus: float) -> tuple[int, int]:
-    """Return (min, max) replicas of a pool whose replicas take `cpus` each.
+def fit_pool(spec: ModelSpec, cpus: float, sharers: int = 1) -> tuple[int, int]:
+    """Return (min, max) replicas of a pool whose replicas take `cpus` each, where so many pools share the cluster.
 
-    Replicas that take CPUs begin with what the cluster has now, less one CPU for the
-    tasks that feed them: a pool that takes every CPU from the start starves them and
-    hangs. Any pool grows onto nodes that join; Ray Data leaves the readers their share.
+    Replicas that take CPUs begin with their share of what the cluster has now, less one
+    CPU for the tasks that feed them: pools that take every CPU from the start starve them
+    and hang. A pool with bounds grows onto nodes that join; Ray Data leaves the readers
+    their share. One of a fixed size stays at what it began with.
     """
     low, high = spec.replicas
     if not cpus:
         return low, high
-    room = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) // cpus))
+    room = max(1, int((ray.cluster_resources().get("CPU", 1) - 1) / sharers // cpus))
     return min(low, room), high if high > low else min(high, room)
 
 

@@ -21,7 +21,7 @@ from raybench.engine.plan import PlannedModel, drop_task, list_samples, missing_
 from raybench.engine.replicas import Work
 from raybench.engine.resources import is_local
 from raybench.engine.session import RunResult, Session, Show, judge_stream, opened
-from raybench.engine.streams import Stream, grouped, room_now, run_side_by_side
+from raybench.engine.streams import Stream, grouped, room_now, run_side_by_side, sharers
 from raybench.errors import DataError, ModelError, RaybenchError, SpecError
 from raybench.schema import CELL, Row, canonical_json
 from raybench.scoring import score_store
@@ -63,8 +63,11 @@ def run(spec: RunSpec, address: str | None = None, show: Show | None = None, dry
         session.record("running", cells=plan["cells"], plan_digest=plan["digest"])
         pool_of = {name: stream.name for stream in streams for name in stream.names}
         session.ledger.planned.remote([{**cell, "model": pool_of[cell["model"]]} for cell in plan["cells"]])
-        with _overlapping(session, judges, plan["cells"]):
-            _answer(session, streams, plan)
+        busy = [stream for stream in streams if plan["todo"][stream.name]["rows"]]
+        overlapping = [judge for judge in judges if getattr(judge.spec, "schedule", "after") == "overlap"]
+        shared_by = sharers(busy, [judge.spec for judge in overlapping], _most(spec))
+        with _overlapping(session, overlapping, plan["cells"], shared_by):
+            _answer(session, busy, plan, shared_by)
         raise_if_none_loaded(session, [name for name, file in plan["todo"].items() if file["rows"]])
         _score(session, plan["cells"])
         for judge_model in judges:
@@ -87,7 +90,7 @@ def judge(
         for entry in spec.judges:
             _judge(session, call(plan_model, entry), chosen, dry_run)
         if not dry_run:
-            raise_if_none_loaded(session, [entry.name for entry in spec.judges])
+            raise_if_none_loaded(session, [judge_stream(spec, entry.name) for entry in spec.judges])
             finish(session)
         return session.result
 
@@ -134,20 +137,24 @@ def _plan(session: Session, streams: Sequence[Stream], commit: bool) -> Row:
     return plan
 
 
-def _answer(session: Session, streams: Sequence[Stream], plan: Row) -> None:
+def _most(spec: RunSpec) -> int | None:
+    """Return how many models the spec wants at work at once; None: as many as fit."""
+    return None if spec.side_by_side == "auto" else spec.side_by_side
+
+
+def _answer(session: Session, streams: Sequence[Stream], plan: Row, shared_by: int) -> None:
     """Answer every stream's to-do file, side by side where there is room."""
     spec = session.spec
-    busy = [stream for stream in streams if plan["todo"][stream.name]["rows"]]
 
     def answer(stream: Stream) -> None:
         if session.halted():
             return
         work = Work(stream.name, stream.models[0], spec.output, session.run_id, "responses", spec.tasks)
-        session.stream(work, plan["todo"][stream.name], stream.names)
+        session.stream(work, plan["todo"][stream.name], stream.names, shared_by)
 
-    most, done = None if spec.side_by_side == "auto" else spec.side_by_side, False
+    done = False
     try:
-        run_side_by_side(busy, answer, most, room_now)
+        run_side_by_side(streams, answer, _most(spec), room_now)
         done = True
     finally:
         if not done:
@@ -155,11 +162,13 @@ def _answer(session: Session, streams: Sequence[Stream], plan: Row) -> None:
 
 
 @contextmanager
-def _overlapping(session: Session, judges: Sequence[PlannedModel], cells: Sequence[Row]) -> Iterator[None]:
+def _overlapping(
+    session: Session, judges: Sequence[PlannedModel], cells: Sequence[Row], shared_by: int
+) -> Iterator[None]:
     """Let judges with `schedule: overlap` judge what is committed while the block goes on."""
     ended = threading.Event()
-    chosen = [judge for judge in judges if getattr(judge.spec, "schedule", "after") == "overlap"]
-    threads = [threading.Thread(target=_waves, args=(session, judge, cells, ended), daemon=True) for judge in chosen]
+    values = [(session, judge, cells, ended, shared_by) for judge in judges]
+    threads = [threading.Thread(target=_waves, args=one, daemon=True) for one in values]
     for thread in threads:
         thread.start()
     try:
@@ -168,16 +177,18 @@ def _overlapping(session: Session, judges: Sequence[PlannedModel], cells: Sequen
         ended.set()
     for thread in threads:
         thread.join()
+    for judge in judges:
+        session.result.errors.pop(judge_stream(session.spec, judge.spec.name), None)  # the pass to come meets it again
 
 
-def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: threading.Event) -> None:
+def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: threading.Event, shared_by: int) -> None:
     """Judge again and again what is new; what goes wrong is met, and told, by the pass after the models."""
-    seen = 0
-    while not ended.wait(OVERLAP_SECONDS) and not session.halted() and judge.spec.name not in session.result.errors:
+    seen, own = 0, judge_stream(session.spec, judge.spec.name)
+    while not ended.wait(OVERLAP_SECONDS) and not session.halted() and own not in session.result.errors:
         streams = ray.get(session.ledger.progress.remote())
         answered = sum(
             streams[name]["counts"].get(word, 0)
-            for name in streams if name != judge_stream(session.spec, judge.spec.name)
+            for name in streams if name != own
             for word in ("answered", "refused", "unparsed")
         )  # fmt: skip
         if answered == seen:
@@ -185,7 +196,7 @@ def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: t
         seen = answered
         try:
             _score(session, cells)
-            _judge(session, judge, JudgeFilter(cells=tuple(cells)))
+            _judge(session, judge, JudgeFilter(cells=tuple(cells)), shared_by=shared_by)
         except (RaybenchError, ray.exceptions.RayError):
             return
 
@@ -201,7 +212,9 @@ def _score_cells(output: str, cells: Sequence[Row]) -> int:
     return score_store(Store(output), cells, only_stale=True)
 
 
-def _judge(session: Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False) -> None:
+def _judge(
+    session: Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False, shared_by: int = 1
+) -> None:
     session.progress.phase = f"planning judge {model.spec.name}"
     plan = call(judge_todo, session.spec, model, chosen, session.run_id, not dry_run)
     session.result.judge_calls[model.spec.name] = plan
@@ -211,7 +224,8 @@ def _judge(session: Session, model: PlannedModel, chosen: JudgeFilter, dry_run: 
     judged = {"judge": model.spec.name, "config": model.config, "cells": cells, "protocols": plan["protocols"]}
     session.record("judging", judged=canonical_json(judged))
     name = judge_stream(session.spec, model.spec.name)
-    session.stream(Work(name, model, session.spec.output, session.run_id, "verdicts"), plan, [model.spec.name])
+    work = Work(name, model, session.spec.output, session.run_id, "verdicts")
+    session.stream(work, plan, [name], shared_by)
     _score(session, plan["cells"])
 
 

@@ -41,7 +41,7 @@ class RunResult:
     Attributes:
         cells: cell columns with "planned", "missing" (before the run) and "failed".
         generated: rows answered by this run; `judged`: verdicts made by it.
-        errors: model or judge -> why it ended early.
+        errors: model or judge ("NAME (judge)" where a model has its name) -> why it ended early.
         left_out: task or model -> why it never began; the others went on without it.
         halted: which limit ended the run, or "".
         problems: sentences that explain exit code 1.
@@ -89,6 +89,14 @@ class Session:
             return {}
         return found
 
+    def calls_left(self) -> int:
+        """Return the judge calls that the last pass of each judge planned and has no verdict of."""
+        streams, left = self._streams(), 0
+        for name, plan in self.result.judge_calls.items():
+            counts = streams.get(judge_stream(self.spec, name), {}).get("counts", {})
+            left += plan["rows"] - sum(count for word, count in counts.items() if word != "failed")
+        return left
+
     def close(self) -> None:
         """End the ledger's process: it would live as long as the driver, which may do many runs."""
         with suppress(ray.exceptions.RayError, ConnectionError):
@@ -112,10 +120,10 @@ class Session:
         }  # fmt: skip
         self.store.write("runs", [row])
 
-    def stream(self, work: Work, todo_file: Row, names: Sequence[str]) -> None:
+    def stream(self, work: Work, todo_file: Row, names: Sequence[str], sharers: int = 1) -> None:
         """Answer (or judge) a to-do file; what ends it early goes into the result, under each of `names`."""
         self.progress.phase = f"{'judging' if work.table == 'verdicts' else 'answering'} {work.stream}"
-        error = run_stream(work, todo_file, self.ledger)
+        error = run_stream(work, todo_file, self.ledger, sharers)
         counts = ray.get(self.ledger.progress.remote())[work.stream]["counts"]
         done = sum(count for word, count in counts.items() if word != "failed")
         with self._counting:

@@ -21,7 +21,7 @@ from raybench.engine.plan import PlannedModel
 from raybench.schema import canonical_json
 from raybench.spec import ModelSpec
 
-__all__ = ["MOST_AT_ONCE", "Stream", "grouped", "need_of", "room_now", "run_side_by_side", "takes_cpus"]
+__all__ = ["MOST_AT_ONCE", "Stream", "grouped", "need_of", "room_now", "run_side_by_side", "sharers", "takes_cpus"]
 
 #: Streams at work at once unless the spec asks for more: each has a driver thread of its own.
 MOST_AT_ONCE = 4
@@ -63,6 +63,20 @@ def takes_cpus(spec: ModelSpec) -> float:
 def need_of(spec: ModelSpec) -> dict[str, float]:
     """Return what a model's largest pool takes: {"CPU", "GPU"}."""
     return {"CPU": takes_cpus(spec) * spec.replicas[1], "GPU": spec.gpus * spec.replicas[1]}
+
+
+def sharers(streams: Sequence[Stream], overlapping: Sequence[ModelSpec], most: int | None) -> int:
+    """Return how many pools share the cluster's CPUs, for pools that may begin without room for the whole of each.
+
+    Args:
+        overlapping: judges at work beside the models.
+        most: streams at once that the spec asks for; with None a stream that does not fit beside others waits.
+    """
+    judges = sum(takes_cpus(judge) > 0 for judge in overlapping)
+    if most is None and not judges:
+        return 1
+    models = sum(takes_cpus(stream.models[0].spec) > 0 for stream in streams)
+    return max(min(models, most or MOST_AT_ONCE) + judges, 1)
 
 
 def room_now() -> dict[str, float]:

@@ -30,7 +30,7 @@ import psutil
 import yaml
 
 from raybench.errors import EngineError, SpecError, one_line
-from raybench.spec import expand_path, redacted
+from raybench.spec import expand_path, redacted, with_template
 
 __all__ = ["Ended", "Job", "Submission", "end", "job_of", "logs", "printed", "stop_command", "submit", "working_files"]
 
@@ -128,12 +128,17 @@ def job_of(job_id: str, address: str | None) -> Job:
         return Job(job_id, url, client)
 
 
-def logs(job: Job) -> Iterator[str]:
+def logs(job: Job, wait_seconds: float = 60.0) -> Iterator[str]:
     """Yield a job's log from its beginning, as it is written, until the job ends; a lost connection is taken up again.
 
+    Args:
+        wait_seconds: how long a job whose log has ended may take to end.
+
     Raises:
-        EngineError: the connection was lost more often than that.
+        EngineError: the connection was lost several times with nothing new between.
     """
+    from aiohttp import ClientError
+
     loop, seen, lost = asyncio.new_event_loop(), 0, 0
     try:
         while True:
@@ -145,10 +150,12 @@ def logs(job: Job) -> Iterator[str]:
                     position += len(chunk)
                     seen = max(seen, position)
                     if fresh:
+                        lost = 0
                         yield fresh
-            except StopAsyncIteration:
-                return
-            except (RuntimeError, OSError) as error:
+            except (StopAsyncIteration, RuntimeError, OSError, ClientError) as error:
+                # Ray closes a log in good order also when its head has lost the job's node.
+                if isinstance(error, StopAsyncIteration) and end(job, wait_seconds) is not None:
+                    return
                 lost += 1
                 if lost > _RECONNECTS:
                     raise EngineError(
@@ -197,6 +204,8 @@ def working_files(
         SpecError: a secret in the spec, or a path that the cluster's nodes cannot see.
     """
     _check_secrets(document)
+    if isinstance(judges := document.get("judges"), list | tuple):
+        document = {**document, "judges": [with_template(judge) for judge in judges]}
     prefixes = tuple(os.path.abspath(expand_path(prefix)) for prefix in shared)
     files: dict[str, str | Path] = {}
 
@@ -250,19 +259,19 @@ def _refusal(where: Sequence[Any], value: str, address: str) -> str:
     )
 
 
-def _check_secrets(document: Any, where: str = "spec") -> None:
+def _check_secrets(value: Any, where: str = "spec", key: str = "") -> None:
     """A secret in a spec would stand in the cluster's job list for all to read."""
-    if isinstance(document, Mapping):
-        for key, value in document.items():
-            _check_secrets(value, f"{where}.{key}")
-            if not isinstance(value, Mapping | list | tuple) and redacted({key: value}) != {key: value}:
-                raise SpecError(
-                    f"{where}.{key} holds a secret: a job's files can be read by everyone on the cluster; set it in the"
-                    " environment of the nodes (cluster.yaml, a Kubernetes Secret) and name the variable in the spec"
-                )
-    elif isinstance(document, list | tuple):
-        for i, value in enumerate(document):
-            _check_secrets(value, f"{where}[{i}]")
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            _check_secrets(item, f"{where}.{name}", str(name))
+    elif isinstance(value, list | tuple):
+        for i, item in enumerate(value):
+            _check_secrets(item, f"{where}[{i}]", key)
+    elif redacted({key: value}) != {key: value}:
+        raise SpecError(
+            f"{where} holds a secret: a job's files can be read by everyone on the cluster; set it in the"
+            " environment of the nodes (cluster.yaml, a Kubernetes Secret) and name the variable in the spec"
+        )
 
 
 def _check_runtime_env(extra: Mapping[str, Any]) -> None:
@@ -274,7 +283,7 @@ def _check_runtime_env(extra: Mapping[str, Any]) -> None:
                 f"runtime env: env_vars.{name} looks like a secret, and a runtime environment is shown by the dashboard"
                 " and kept in logs; set it in the environment of the nodes (cluster.yaml, a Kubernetes Secret)"
             )
-    _check_secrets({key: value for key, value in extra.items() if key != "env_vars"}, "runtime env")
+    _check_secrets(extra, "runtime env")
 
 
 @contextmanager

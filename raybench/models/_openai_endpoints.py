@@ -1,8 +1,9 @@
 """Where a request goes: the least loaded of a model's endpoints, when one may be asked again.
 
 An endpoint that does not take connections, or lets several requests in a row time
-out, is rested while others work; it then gets one request to prove itself. Rows
-wait in one queue, first come first served, for whichever endpoint has room.
+out or end in a server error, is rested while others work; it then gets one request
+to prove itself. Rows wait in one queue, first come first served, for whichever
+endpoint has room.
 
     endpoint = await pool.take(cost=1200)
     try: ...
@@ -21,8 +22,8 @@ from raybench.models._openai_pace import Bucket, Window
 __all__ = ["Endpoint", "Limits", "Pool"]
 
 _REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
-#: Time-outs in a row after which an endpoint is rested.
-_TIMEOUTS = 3
+#: Time-outs and server errors in a row after which an endpoint is rested.
+_FALTERS = 3
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Endpoint:
         self._requests = Bucket(limits.requests_per_minute, now) if limits.requests_per_minute else None
         self._tokens = Bucket(limits.tokens_per_minute, now) if limits.tokens_per_minute else None
         self._not_before = 0.0
-        self._timeouts = self._losses = 0
+        self._falters = self._losses = 0
 
     @property
     def limit(self) -> int:
@@ -81,9 +82,9 @@ class Endpoint:
             self._tokens.take(cost)
 
     def answered(self) -> None:
-        """Count an answer, whatever its status says: the endpoint lives."""
+        """Count an answer that is no server error: the endpoint lives."""
         self.reached = True
-        self._losses = self._timeouts = 0
+        self._losses = self._falters = 0
 
     def succeeded(self) -> None:
         """Count an answer of use."""
@@ -101,10 +102,10 @@ class Endpoint:
         if pause_seconds:
             self._not_before = max(self._not_before, now + pause_seconds)
 
-    def timed_out(self, now: float) -> None:
-        """Count a time-out; several in a row are a loss."""
-        self._timeouts += 1
-        if self._timeouts >= _TIMEOUTS:
+    def faltered(self, now: float) -> None:
+        """Count a time-out or a server error; several in a row are a loss."""
+        self._falters += 1
+        if self._falters >= _FALTERS:
             self.lost(now)
 
     def lost(self, now: float) -> None:
@@ -132,6 +133,7 @@ class Pool:
         self.endpoints = endpoints
         self._queue: deque[_Waiting] = deque()
         self._timer: asyncio.Task[None] | None = None
+        self._due = 0.0  # when the timer ends, if there is one
 
     async def take(self, cost: float = 0.0, avoid: Endpoint | None = None) -> Endpoint:
         """Return an endpoint that may be asked now, the least loaded.
@@ -195,10 +197,11 @@ class Pool:
             self._queue.popleft()
             found.begin(first.cost)
             first.future.set_result(found)
-        if self._queue and (self._timer is None or self._timer.done()):
-            wait = self._pause_seconds(self._queue[0])
-            if wait:
-                self._timer = asyncio.get_running_loop().create_task(self._serve_after(wait))
+        wait = self._pause_seconds(self._queue[0]) if self._queue else 0.0
+        due = self._clock() + wait
+        if wait and (self._timer is None or self._timer.done() or due < self._due):
+            self.close()
+            self._timer, self._due = asyncio.get_running_loop().create_task(self._serve_after(wait)), due
 
     def _pause_seconds(self, first: _Waiting) -> float:
         """Return the seconds until time alone lets an endpoint be asked; 0.0 where its open requests are the reason."""

@@ -152,7 +152,7 @@ class Sender:
             return body
         now = self._clock()
         if result.status is not None:
-            endpoint.answered()
+            endpoint.reached = True
             endpoint.welcome = endpoint.welcome or (result.status not in _REFUSALS and result.status < 500)
         if result.status in _THROTTLES:
             asked = result.wait_seconds
@@ -160,11 +160,12 @@ class Sender:
             endpoint.throttled(sent_at, now, pause)
         elif result.reason == "timeout":
             endpoint.throttled(sent_at, now)
-        if len(self._pool.endpoints) > 1:
-            if result.reason == "timeout":
-                endpoint.timed_out(now)
-            elif result.reason == "connection":
-                endpoint.lost(now)
+        if result.status is not None and result.status < 500:
+            endpoint.answered()
+        elif len(self._pool.endpoints) > 1 and result.reason == "connection":
+            endpoint.lost(now)
+        elif len(self._pool.endpoints) > 1:
+            endpoint.faltered(now)
         return None
 
     def _wait(self, attempt: int, asked_seconds: float | None) -> float:

@@ -143,9 +143,10 @@ def _word(word: str) -> str:
 
 
 def _text(content: Any) -> str:
+    """Return the text of a message; half of a surrogate pair (a server's broken escape) is "?"."""
     if isinstance(content, list):
-        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
-    return content if isinstance(content, str) else ""
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
 
 
 def _usage(body: Row) -> Row:
@@ -225,16 +226,19 @@ def error_message(raw: bytes) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds a server asks to wait (`Retry-After` in seconds or as an HTTP date), or None."""
+    """Return the seconds a server asks to wait (`Retry-After` in seconds or as an HTTP date), or None.
+
+    None, too, where that is no time at all or over already (clocks differ): who retries then waits as if not asked.
+    """
     value = headers.get("retry-after")
     if not value:
         return None
     try:
         seconds = float(value)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         date = email.utils.parsedate_tz(value)
-        return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+        seconds = 0.0 if date is None else email.utils.mktime_tz(date) - time.time()
+    return seconds if 0.0 < seconds < math.inf else None
 
 
 def clean(message: str, secrets: Sequence[str], row: Row) -> str:

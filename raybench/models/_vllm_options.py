@@ -35,7 +35,7 @@ _SPREADING = (
 #: Arguments that change speed and memory, not answers.
 _HARMLESS = frozenset({
     "gpu_memory_utilization", "max_num_seqs", "max_num_batched_tokens", "enforce_eager", "cpu_offload_gb",
-    "num_gpu_blocks_override", "block_size", "swap_space", "kv_cache_memory_bytes", "load_format", "download_dir",
+    "num_gpu_blocks_override", "block_size", "swap_space", "kv_cache_memory_bytes", "download_dir",
     "limit_mm_per_prompt", "mm_processor_cache_gb", "mm_processor_cache_type", "disable_log_stats", "seed",
     "compilation_config", "cudagraph_capture_sizes", "async_scheduling", "enable_chunked_prefill",
     "disable_custom_all_reduce", "max_parallel_loading_workers", "use_tqdm_on_load", "max_logprobs",

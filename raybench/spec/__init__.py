@@ -12,7 +12,7 @@ from raybench.spec.documents import (
     with_settings,
 )
 from raybench.spec.entries import Generation, JudgeSpec, ModelSpec, RunSpec, TaskSpec
-from raybench.spec.validated import build, open_plugin, plugin_options, protocol_of, task_of
+from raybench.spec.validated import build, open_plugin, plugin_options, protocol_of, task_of, with_template
 
 __all__ = [
     "Generation",
@@ -34,4 +34,5 @@ __all__ = [
     "task_of",
     "with_entries",
     "with_settings",
+    "with_template",
 ]

@@ -94,6 +94,13 @@ class ModelSpec(Entry):
     def _bounds(cls, value: Any) -> Any:
         return (value, value) if isinstance(value, int) else value
 
+    @field_validator("gpus")
+    @classmethod
+    def _whole_or_shared(cls, gpus: float) -> float:
+        if gpus > 1 and gpus != int(gpus):
+            raise ValueError(f"a replica shares one GPU (0.5) or has whole ones (2), not {gpus:g}")
+        return gpus
+
     @field_validator("price_per_million_tokens", mode="before")
     @classmethod
     def _prices(cls, value: Any) -> Any:

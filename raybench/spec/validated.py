@@ -46,7 +46,7 @@ def build(document: Mapping[str, Any], where: str = "spec", validate_plugins: bo
         if isinstance(entries := document.get(field), list):
             document[field] = [expanded(entry) if isinstance(entry, Mapping) else entry for entry in entries]
     if isinstance(judges := document.get("judges"), list):
-        document["judges"] = [_with_template(entry) if isinstance(entry, Mapping) else entry for entry in judges]
+        document["judges"] = [with_template(entry) for entry in judges]
     document["output"] = _folder(document.get("output", "results"))
     if isinstance(reuse := document.get("reuse"), list | tuple):
         document["reuse"] = [_folder(folder) for folder in reuse]
@@ -102,11 +102,15 @@ def open_plugin(kind: str, name: str, entry: Entry) -> tuple[Any, Any]:
     return plugin, plugin_options(plugin, entry.options, name, type(entry))
 
 
-def _with_template(judge: Mapping[str, Any]) -> dict[str, Any]:
-    """A judge entry that holds its template's text where it names a file, so that what was asked stays on record."""
-    template = judge.get("template")
+def with_template(judge: Any) -> Any:
+    """Return a judge's entry that holds its template where it names a file, so that what was asked stays on record.
+
+    Raises:
+        SpecError: the file is missing, is no YAML, or holds no mapping.
+    """
+    template = judge.get("template") if isinstance(judge, Mapping) else None
     if not isinstance(template, str) or not template.endswith((".yaml", ".yml")):
-        return dict(judge)
+        return judge
     return {**judge, "template": read(expand_path(template))}
 
 

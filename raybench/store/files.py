@@ -22,14 +22,14 @@ import fsspec
 
 from raybench.errors import StoreError
 
-__all__ = ["Files", "new_id", "now"]
+__all__ = ["Files", "new_id", "now", "unwell"]
 
 
 #: Seconds between attempts at a PUT, each half to one and a half times as long: about 15 s in all.
 _PUT_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-def _unwell() -> tuple[type[BaseException], ...]:
+def unwell() -> tuple[type[BaseException], ...]:
     """What a struggling object store raises; its client's own errors are no OSError."""
     found: list[type[BaseException]] = [OSError]
     for module, name in (("botocore.exceptions", "BotoCoreError"), ("aiohttp", "ClientError")):
@@ -171,7 +171,7 @@ class Files:
                 return
             except (FileNotFoundError, PermissionError):
                 raise
-            except _unwell():
+            except unwell():
                 time.sleep(pause * random.uniform(0.5, 1.5))
         self.fs.pipe_file(path, data)
 

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 from pydantic_core import to_json
 
 from raybench.schema import TABLES, Row
-from raybench.store.files import Files, new_id, now
+from raybench.store.files import Files, new_id, now, unwell
 
 __all__ = [
     "LOCAL_SEAL_ROWS",
@@ -169,7 +169,7 @@ class Writer:
     def _seal_on_time(self) -> None:
         while not self._closed.wait(1.0):
             # A failed upload is tried again a second later, and raised by the next append or flush that meets it.
-            with self._lock, suppress(OSError):
+            with self._lock, suppress(*unwell()):
                 if self._lines and time.monotonic() - self._since >= SEAL_SECONDS:
                     self._seal()
 

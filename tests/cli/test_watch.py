@@ -158,6 +158,22 @@ def test_rates_are_of_the_last_minute(tmp_path: Path, monkeypatch: pytest.Monkey
     assert progress.state()["eta_seconds"] == 0.0
 
 
+def test_a_store_that_is_unwell_does_not_end_the_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, states = Store(str(tmp_path)), list[dict[str, Any]]()
+
+    def refuse(name: str, data: bytes) -> None:
+        raise OSError("away")
+
+    monkeypatch.setattr(store.files, "write", refuse)
+    with Progress(store, "r", states.append) as progress:
+        progress.phase = "done"
+    assert states[-1]["ended"]
+    monkeypatch.undo()
+    with Progress(store, "r", None):
+        pass
+    assert json.loads(store.files.read("runs/r/progress.json"))["run_id"] == "r"
+
+
 def test_status_tells_speed_and_time_left_from_storage_alone(tmp_path: Path) -> None:
     from raybench.cli.render import status
     from raybench.leaderboard.rows import run_rows

@@ -116,6 +116,13 @@ def test_an_engine_that_breaks_without_an_answer_between_is_stopped_and_one_that
     assert "in a row" in ledger.progress()["m"]["error"]
 
 
+def test_a_lost_node_takes_many_replicas_and_does_not_end_the_stream() -> None:
+    ledger = _ledger()
+    for replica in range(2 * MAX_BARREN_DEATHS):
+        ledger.dying("m", f"r{replica}", "boom")
+    assert ledger.progress()["m"]["error"] == ""
+
+
 def test_silent_deaths_count_too() -> None:
     ledger = _ledger()
     for i in range(MAX_BARREN_DEATHS):

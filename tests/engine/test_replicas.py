@@ -16,7 +16,7 @@ import pytest
 
 from raybench.engine import replicas
 from raybench.engine.replicas import Worker
-from raybench.schema import Row
+from raybench.schema import Failure, Row
 
 
 class _Accounts:
@@ -54,6 +54,7 @@ def _worker(window: int, send: Any, limit: int = 10**6) -> Any:
     worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=True))
     worker._accounts, worker._work = _Accounts(limit), SimpleNamespace(stream="m")
     worker._window, worker._apart, worker._send = asyncio.Semaphore(window), asyncio.Lock(), send
+    worker._confirm = lambda: None
     return worker
 
 
@@ -120,3 +121,38 @@ def test_a_row_is_reported_before_its_image_is_read(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(replicas, "load_images", read)
     asyncio.run(main())
     assert seen == ["reported", "read", "image"]
+
+
+def test_suspects_that_were_answered_are_stored_before_the_next_are_sent() -> None:
+    seen = list[str]()
+
+    async def send(rows: Sequence[Row]) -> None:
+        seen.extend(row["key"] for row in rows)
+
+    async def main() -> None:
+        worker = _worker(2, send)
+        worker._confirm = lambda: seen.append("stored")
+        await worker._send_apart(_rows(range(5)))
+
+    asyncio.run(main())
+    assert seen == ["0", "1", "stored", "2", "3", "stored", "4", "stored"]
+
+
+def test_a_stored_row_is_neither_given_up_nor_sent_again() -> None:
+    seen = list[tuple[str, list[str]]]()
+
+    async def send(rows: Sequence[Row]) -> None:
+        seen.append(("sent", [row["key"] for row in rows]))
+
+    async def main() -> None:
+        worker = _worker(8, send)
+        given_up = {key: Failure("replica_died", "boom", attempts=2) for key in ("0", "1")}
+        left = {"fresh": [], "again": [["2", "3"]], "given_up": given_up}
+        worker._accounts = SimpleNamespace(claim=lambda *_: left, release=lambda *_: None)
+        worker._replica, worker._report = "r", lambda at_once: None
+        worker._durable = lambda keys: {"1", "3"} & set(keys)
+        worker._fail = lambda row, failure: seen.append((failure.reason, [row["key"]]))
+        await worker.answer(_rows(range(4)))
+
+    asyncio.run(main())
+    assert seen == [("replica_died", ["0"]), ("sent", ["2"])]

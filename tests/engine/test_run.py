@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ray
 
 import raybench
 from raybench.engine.run import RunResult
@@ -102,6 +103,13 @@ def test_a_poison_row_kills_twice_and_the_others_are_answered(
     others = [times for key, times in sent().items() if key not in {"5", "load"} and times > 1]
     assert len(others) <= 3
     assert set(others) <= {2}
+
+
+def test_rows_slower_than_rays_patience_are_waited_for(
+    table: Make, faulty_spec: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ray.data.DataContext.get_current(), "execution_no_progress_timeout_s", 0.5)
+    assert _run(faulty_spec(table(2), seconds=2.0, rows_at_once=1)).exit_code == 0
 
 
 def test_a_replica_that_dies_once_costs_its_open_rows_only(table: Make, faulty_spec: Make, sent: Make) -> None:

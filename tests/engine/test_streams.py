@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from raybench.engine.plan import PlannedModel
-from raybench.engine.streams import MOST_AT_ONCE, Stream, grouped, run_side_by_side
+from raybench.engine.streams import MOST_AT_ONCE, Stream, grouped, run_side_by_side, sharers
 from raybench.spec import ModelSpec
 
 
@@ -119,3 +119,14 @@ def test_what_a_stream_raises_is_raised() -> None:
 
     with pytest.raises(KeyError, match="weights"):
         run_side_by_side([_stream("a"), _stream("b")], work, 2, lambda: {"CPU": 0, "GPU": 0})
+
+
+def test_pools_that_may_not_all_fit_share_the_cpus() -> None:
+    streams = [_stream(name) for name in "abcdefg"]
+    judge, on_gpus = _model("j").spec, _model("k", gpus=1).spec
+    assert sharers(streams, [], None) == 1, "each waits until the whole of it fits"
+    assert sharers(streams, [], 2) == 2
+    assert sharers(streams[:1], [], 2) == 1
+    assert sharers(streams, [judge, on_gpus], None) == MOST_AT_ONCE + 1
+    assert sharers(streams[:1], [judge], None) == 2
+    assert sharers([_stream("a", gpus=1)], [on_gpus], 3) == 1

@@ -22,7 +22,7 @@ from aiohttp import web
 from typer.testing import CliRunner
 
 from raybench.cli import app
-from raybench.engine.submitting import Submission, submit, working_files
+from raybench.engine.submitting import Submission, job_of, logs, submit, working_files
 from raybench.errors import EngineError, RaybenchError, SpecError
 from tests.servers import free_port
 
@@ -34,8 +34,10 @@ HEAD = "http://head.example:8265"
 class _Jobs:
     """Ray's jobs server as far as a submission needs it: version, nodes, packages, jobs, a log that is tailed."""
 
-    def __init__(self, *, token: str = "", node_ip: str = "127.0.0.1", code: int = 0, cuts: int = 0) -> None:
-        self.token, self.node_ip, self.code, self.cuts = token, node_ip, code, cuts
+    def __init__(
+        self, *, token: str = "", node_ip: str = "127.0.0.1", code: int = 0, cuts: int = 0, closes: int = 0
+    ) -> None:
+        self.token, self.node_ip, self.code, self.cuts, self.closes = token, node_ip, code, cuts, closes
         self.status = ""
         self.submitted: list[dict[str, Any]] = []
         self.packages: dict[str, bytes] = {}
@@ -130,6 +132,13 @@ class _Jobs:
     async def _tail(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
+        if self.closes:  # as a head does that has lost the job's node: the job goes on
+            self.closes -= 1
+            self.status = "RUNNING"
+            await socket.send_str(self.log[0])
+            await socket.close()
+            return socket
+        self.status = ""
         for number, chunk in enumerate(self.log):
             if self.cuts and number == 1:
                 self.cuts -= 1
@@ -213,11 +222,22 @@ def test_prompt_files_travel(suite: dict[str, Any], tmp_path: Path) -> None:
     assert yaml.safe_load(str(files["spec.yaml"]))["tasks"][0]["prompts"] == "prompts-0.yaml"
 
 
+def test_a_judges_template_travels_in_the_spec(suite: dict[str, Any], tmp_path: Path) -> None:
+    template = {"name": "mine", "messages": [{"role": "user", "content": "{{ question }}"}]}
+    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(template))
+    for where in (str(tmp_path / "judge.yaml"), template):
+        judge = {"name": "g", "backend": "openai", "template": where}
+        files = working_files({**suite, "output": "s3://b/out", "tasks": [], "judges": [judge]}, HEAD, here=False)
+        assert yaml.safe_load(str(files["spec.yaml"]))["judges"] == [{**judge, "template": template}]
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
         ({"models": [{"name": "m", "api_key": "sk-123"}]}, r"spec\.models\[0\]\.api_key"),
         ({"models": [{"name": "m", "base_url": "http://me:pass@host/v1"}]}, r"spec\.models\[0\]\.base_url"),
+        ({"models": [{"base_url": ["http://h/v1", "http://me:pass@h/v1"]}]}, r"spec\.models\[0\]\.base_url\[1\]"),
+        ({"reuse": ["s3://key:pass@bucket/a"]}, r"spec\.reuse\[0\]"),
     ],
 )
 def test_secrets_in_a_spec_are_refused(suite: dict[str, Any], change: dict[str, Any], place: str) -> None:
@@ -230,6 +250,9 @@ def test_secrets_in_a_spec_are_refused(suite: dict[str, Any], change: dict[str, 
 def test_secrets_in_a_runtime_env_are_refused(suite: dict[str, Any]) -> None:
     for env in ({"env_vars": {"HF_TOKEN": "hf_x"}}, {"env_vars": {"AWS_SECRET_ACCESS_KEY": "x"}}):
         with pytest.raises(SpecError, match=r"env_vars\.\w+ looks like a secret.*environment of the nodes"):
+            submit(suite, Submission(HEAD, runtime_env=env))
+    for env in ({"env_vars": {"HTTPS_PROXY": "http://me:pass@host"}}, {"pip": ["--index-url https://me:pass@host/a"]}):
+        with pytest.raises(SpecError, match=r"^runtime env\.\S+ holds a secret"):
             submit(suite, Submission(HEAD, runtime_env=env))
     with pytest.raises(SpecError, match="working_dir is made by submit"):
         submit(suite, Submission(HEAD, runtime_env={"working_dir": "."}))
@@ -273,6 +296,11 @@ def test_a_log_that_is_cut_off_is_taken_up_again(suite: dict[str, Any], tmp_path
         done = CliRunner().invoke(app, ["submit", str(spec), "--address", jobs.url])
     assert done.exit_code == 0, done.output
     assert done.stderr.splitlines().count("starting") == 1, "no line comes twice"
+
+
+def test_a_log_that_ends_before_its_job_is_taken_up_again() -> None:
+    with _Jobs(closes=2) as jobs:
+        assert "".join(logs(job_of("raysubmit_1", jobs.url), wait_seconds=0.0)) == "".join(jobs.log)
 
 
 @pytest.mark.parametrize(("status", "code", "ended"), [("RUNNING", 0, None), ("", 2, 2), ("STOPPED", 0, 130)])

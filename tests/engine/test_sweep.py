@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import raybench
 from raybench.engine import run as engine_run
-from raybench.engine.run import RunResult
+from raybench.engine.run import RunResult, _overlapping
+from raybench.engine.session import Session
 from raybench.errors import ModelError
 from raybench.spec import build
 from tests.servers import FakeOpenAI
@@ -128,3 +130,21 @@ def test_an_overlapping_judge_gives_the_scores_of_one_that_waits(
         return sorted(map(str, found.itertuples(index=False, name=None)))
 
     assert scores(after) == scores(overlap)
+
+
+def test_what_ends_a_wave_of_an_overlapping_judge_does_not_end_the_run() -> None:
+    session: Any = SimpleNamespace(
+        spec=SimpleNamespace(models=[SimpleNamespace(name="g")]), halted=lambda: "", result=SimpleNamespace(errors={})
+    )
+    judge: Any = SimpleNamespace(spec=SimpleNamespace(name="g"))
+    with _overlapping(session, [judge], [], 1):
+        session.result.errors |= {"g": "the model's own", "g (judge)": "its server was away for a moment"}
+    assert session.result.errors == {"g": "the model's own"}
+
+
+def test_calls_left_are_those_of_each_judges_last_pass() -> None:
+    session: Any = object.__new__(Session)
+    session.spec = SimpleNamespace(models=[SimpleNamespace(name="g")])
+    session.result = SimpleNamespace(judge_calls={"g": {"rows": 10}, "h": {"rows": 5}})
+    session._streams = lambda: {"g": {"counts": {"answered": 99}}, "g (judge)": {"counts": {"correct": 6, "failed": 1}}}
+    assert session.calls_left() == 4 + 5

@@ -173,7 +173,7 @@ def test_throttling_honours_retry_after_up_to_the_cap() -> None:
 
 @pytest.mark.parametrize(
     ("header", "low", "high"),
-    [("3", 3, 3), ("-3", 0, 0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0, 0), ("Tue, 01 Jan 2999 00:00:00 GMT", 1e9, 1e11)],
+    [("3", 3, 3), ("0.5", 0.5, 0.5), ("Tue, 01 Jan 2999 00:00:00 GMT", 1e9, 1e11)],
 )
 def test_retry_after_in_seconds_or_as_a_date(header: str, low: float, high: float) -> None:
     seconds = wire.retry_after({"retry-after": header})
@@ -181,7 +181,7 @@ def test_retry_after_in_seconds_or_as_a_date(header: str, low: float, high: floa
     assert low <= seconds <= high
 
 
-@pytest.mark.parametrize("header", ["", "soon", "nan", "inf"])
+@pytest.mark.parametrize("header", ["", "soon", "nan", "inf", "0", "-3", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_retry_after_that_says_nothing(header: str) -> None:
     assert wire.retry_after({"retry-after": header}) is None
 
@@ -253,6 +253,13 @@ def test_null_for_any_other_reason_is_no_refusal(finish: str | None) -> None:
     answer = wire.read_answer({"choices": [{"message": {"content": None}, "finish_reason": finish}]})
     assert isinstance(answer, Failure)
     assert answer.reason == "null_content"
+
+
+def test_half_a_surrogate_pair_is_a_question_mark() -> None:
+    for content in ("\ud83d effusion", [{"type": "text", "text": "\ud83d effusion"}]):
+        response = wire.read_answer({"choices": [{"message": {"content": content}}]})
+        assert isinstance(response, Response)
+        assert response.text == "? effusion"
 
 
 def test_reasoning_is_kept_apart() -> None:

@@ -206,6 +206,43 @@ def test_several_servers_share_the_rows_and_a_dead_one_is_rested() -> None:
     assert all(response_of(results, str(n)) for n in range(60))
 
 
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_server_that_fails_at_once_does_not_swallow_the_rows_of_a_slow_one(status: int) -> None:
+    with FakeOpenAI(status=status) as broken, FakeOpenAI(delay_seconds=0.02) as slow:
+        backend = backend_of([broken.base_url, slow.base_url], concurrency=2)
+        results = ask(backend, [row(str(n), f"q {n}") for n in range(40)])
+        assert all(response_of(results, str(n)) for n in range(40))
+        assert slow.requests == 40
+        assert broken.requests <= 8
+
+
+async def test_a_pause_is_cut_short_when_another_endpoint_needs_less() -> None:
+    clock, slept = Clock(), list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.Future()
+
+    bounds = Limits(1, 1, 1, requests_per_minute=60)
+    paused, busy = (Endpoint(f"http://{n}/v1", bounds, clock()) for n in range(2))
+    pool = Pool([paused, busy], clock, sleep)
+    paused.throttled(clock(), clock(), 60.0)
+    for _ in range(6):  # what may go at once
+        assert await pool.take() is busy
+        pool.give_back(busy)
+    busy.begin(0.0)
+    waiting = asyncio.create_task(pool.take())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert slept == [60.0]
+    pool.give_back(busy)
+    await asyncio.sleep(0)
+    assert len(slept) == 2
+    assert slept[1] < 3.0
+    waiting.cancel()
+    pool.close()
+
+
 def test_no_server_of_several_is_a_model_error_that_names_them() -> None:
     urls = [f"http://127.0.0.1:{free_port()}/v1", f"http://localhost:{free_port()}/v1"]
     with pytest.raises(ModelError, match="no server answers at") as caught:

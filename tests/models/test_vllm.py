@@ -132,6 +132,7 @@ def test_identity_is_that_of_hf_and_holds_what_decides(backend: Vllm) -> None:
         name: theirs[name] for name in ("model", "revision", "template", "dtype")
     }
     assert identity["engine_args"] == deciding(options.engine_args) == {"kv_cache_dtype": "fp8"}
+    assert deciding({"load_format": "dummy"}) == {"load_format": "dummy"}, "random weights answer otherwise"
     wide = options.model_copy(update={"tensor_parallel": 4, "concurrency": 8, "max_model_len": 99})
     assert Vllm.identity(wide) == identity, "how it is spread changes no key"
 
