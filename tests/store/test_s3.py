@@ -163,3 +163,21 @@ def test_a_run_killed_on_an_object_store_goes_on(bucket: str, tmp_path: Path, ta
     finally:
         server.process.terminate()
         server.process.wait()
+
+
+@pytest.mark.slow
+def test_a_row_that_kills_its_replica_takes_no_other_along(
+    bucket: str, tmp_path: Path, table: Callable[..., Path], faulty_spec: Callable[..., dict[str, Any]]
+) -> None:
+    import yaml
+
+    spec = {**faulty_spec(table(48), die_on=["5"], rows_at_once=4), "output": f"{bucket}/poison"}
+    path = tmp_path / "spec.yaml"
+    path.write_text(yaml.safe_dump(spec), "utf-8")
+    command = [sys.executable, "-m", "raybench.cli", "run", str(path)]
+    assert subprocess.run(command, cwd=ROOT, check=False, timeout=300).returncode == 1
+    store = Store(f"{bucket}/poison", must_exist=True)
+    failed = store.query("SELECT DISTINCT sample, reason FROM attempts")
+    assert failed == [{"sample": "5", "reason": "replica_died"}]
+    (rows,) = store.query("SELECT count(*) AS n, count(DISTINCT key) AS keys FROM responses")
+    assert rows == {"n": 47, "keys": 47}
