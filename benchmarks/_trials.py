@@ -3,7 +3,7 @@
 machine = Machine()
 for _ in range(repeats):
     values.append(...)
-    machine.look()
+    machine.look(values[-1])
 tell("rows/s", values, ">= 100", machine)
 """
 
@@ -34,15 +34,21 @@ class Machine:
         self._stolen: list[float] = []
         self._then = psutil.cpu_times()
 
-    def look(self) -> str:
-        """Note the load of the last minute and the share of wanted CPU time stolen since the last look; say both."""
+    def look(self, *values: float) -> str:
+        """Note the load of the last minute and the share of wanted CPU time stolen since the last look; say both.
+
+        Values, those of one repeat, are printed with them: a benchmark that is cut off has said something.
+        """
         then, self._then = self._then, psutil.cpu_times()
         stolen = getattr(self._then, "steal", 0.0) - getattr(then, "steal", 0.0)
         idle = self._then.idle - then.idle + getattr(self._then, "iowait", 0.0) - getattr(then, "iowait", 0.0)
         wanted = sum(self._then[:8]) - sum(then[:8]) - idle  # guests' time, after the first eight, is counted in "user"
         self._loads.append(os.getloadavg()[0])
         self._stolen.append(stolen / wanted if wanted > 0 else 0.0)
-        return f"load {self._loads[-1]:.1f}, {self._stolen[-1]:.0%} stolen"
+        seen = f"load {self._loads[-1]:.1f}, {self._stolen[-1]:.0%} stolen"
+        if values:
+            print(f"  {', '.join(f'{value:.3f}' for value in values)}; {seen}", flush=True)
+        return seen
 
     def __str__(self) -> str:
         """Say what all looks have seen."""

@@ -103,7 +103,7 @@ def main() -> int:
             if turn:
                 durable.append(rates[0])
                 forgetful.append(rates[1])
-                machine.look()
+                machine.look(*rates)
     tell("durable, rows/s", durable, "none", machine)
     tell("nothing kept, rows/s", forgetful, "none", machine)
     ratios = [a / b for a, b in zip(durable, forgetful, strict=True)]

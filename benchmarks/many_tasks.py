@@ -60,7 +60,7 @@ def main() -> int:
             ratio, count = trial(Path(folder), given.seconds)
         ratios.append(ratio)
         counts.append(count)
-        machine.look()
+        machine.look(ratio)
     tell("time / sum of generation times", ratios, f"<= {BUDGET}", machine)
     print(f"loads of weights: {counts} ({MODELS} models x {REPLICAS} replicas = {MODELS * REPLICAS})")
     return 0 if statistics.median(ratios) <= BUDGET and set(counts) == {MODELS * REPLICAS} else 1

@@ -43,7 +43,7 @@ def main() -> int:
     machine, shares = Machine(), []
     for _ in range(repeats):
         shares.append(share_of_ideal())
-        machine.look()
+        machine.look(shares[-1])
     tell("share of ideal", shares, f">= {BUDGET}", machine)
     return 0 if statistics.median(shares) >= BUDGET else 1
 

@@ -52,7 +52,7 @@ def main() -> int:
     for _ in range(repeats):
         bare.append(bare_seconds())
         first.append(first_row_seconds())
-        machine.look()
+        machine.look(bare[-1], first[-1])
     tell("first row, seconds", first, f"{BUDGET_SECONDS:g}", machine)
     tell("bare ray.init, seconds", bare, "none", machine)
     tell("first row / bare ray.init", [a / b for a, b in zip(first, bare, strict=True)], "none", machine)
