@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass
@@ -73,6 +73,15 @@ class Work:
     tasks: tuple[TaskSpec, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What one result leaves: a unit's rows of one table, and the word it counts as, found when there is time."""
+
+    table: str
+    rows: list[Row]
+    outcome: Callable[[], str]
+
+
 class Accounts(Protocol):
     """The ledger as a worker sees it: every call returns when the ledger has it."""
 
@@ -100,11 +109,15 @@ class Worker:
         self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
         self._tasks: list[Task] = [task_of(task) for task in work.tasks]
         self._protocols: dict[str, JudgeProtocol] = {}
+        self._uncounted: list[_Kept] = []
         self._unconfirmed: list[tuple[str, str]] = []
         self._usage = Usage()
         self._tokens = (0, 0)
         self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
         self._readers = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4))  # reports must not wait for images
+        # A model that computes holds a thread of its own, one micro-batch at a time.
+        self._engine, self._computing = asyncio.Lock(), ThreadPoolExecutor(1)
+        self._engine_loop = asyncio.new_event_loop()
         self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -144,20 +157,26 @@ class Worker:
         with ExitStack() as closing:
             closing.callback(self._backend.close)
             closing.callback(self._readers.shutdown)
+            closing.callback(self._engine_loop.close)
+            closing.callback(self._computing.shutdown)
             for writer in self._writers.values():
                 closing.callback(writer.close)
 
     async def _answer_fresh(self, rows: Sequence[Row]) -> None:
-        if not self._backend.capabilities.concurrent:
-            size = self._backend.window
-            for start in range(0, len(rows), size):
-                await self._send(rows[start : start + size])
-            return
+        send = self._send_announced if self._backend.capabilities.concurrent else self._send_in_turn
         try:
             async with asyncio.TaskGroup() as group:
-                await self._send_announced(rows, group)
+                await send(rows, group)
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from errors
+
+    async def _send_in_turn(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
+        """Send micro-batches: while one is at the model, the next is made ready and the one before is counted."""
+        two, size = asyncio.Semaphore(2), self._backend.window
+        for start in range(0, len(rows), size):
+            await two.acquire()
+            task = group.create_task(self._send(rows[start : start + size]))
+            task.add_done_callback(lambda _: two.release())
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
@@ -206,18 +225,28 @@ class Worker:
         """Send rows to the model and make each answer durable as it comes."""
         begun = any(row.get("written") for row in rows)  # a conversation that has begun is ended
         keys = [row["key"] for row in rows]
-        if not announced and not self._accounts.sending(self._work.stream, keys) and not begun:
+        if not announced and not await asyncio.to_thread(self._accounts.sending, self._work.stream, keys) and not begun:
             return  # the run has reached a limit: these rows wait for the next one
         rows = await self._with_images(rows)  # once they are reported: an image may be what kills
         if not rows:
             return
-        waiting = {row["key"]: row for row in rows}
-        again: list[Row] = []
         requests = [request(row) for row in rows]
-        started, results = now(), self._backend.generate(requests)
+        if self._backend.capabilities.concurrent:
+            again = await self._generate(rows, requests)
+        else:
+            async with self._engine:
+                again = await self._generate(rows, requests)
+        self._count()
+        if again:
+            await self._send(again)
+
+    async def _generate(self, rows: Sequence[Row], requests: Sequence[Row]) -> list[Row]:
+        """Have the model answer rows and store each answer as it comes; return those that are to be sent again."""
+        waiting, again = {row["key"]: row for row in rows}, list[Row]()
+        started, results = now(), self._results(requests)
         while True:
             try:
-                key, result = await anext(results)
+                lot = await anext(results)
             except StopAsyncIteration:
                 break
             except asyncio.CancelledError:
@@ -227,17 +256,46 @@ class Worker:
                     raise
                 for row in waiting.values():  # the model worked before: these rows fail, not the model
                     self._fail(row, Failure("model", str(error)))
-                return
+                return []
             except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
                 self._accounts.dying(self._work.stream, self._replica, one_line(error))
                 self._die()
                 raise
-            more = self._keep(waiting.pop(key), result, started, len(rows))
-            again += [more] if more else []
+            kept = [self._keep(waiting.pop(key), result, started, len(rows)) for key, result in lot]
+            again += [one for one in kept if not isinstance(one, _Kept)]
+            self._write([one for one in kept if isinstance(one, _Kept)])
         if waiting:
             raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
-        if again:
-            await self._send(again)
+        return again
+
+    async def _results(self, requests: Sequence[Row]) -> AsyncIterator[list[tuple[str, Response | Failure]]]:
+        """Yield results that came together; a model that computes does so in its thread, and this loop goes on."""
+        if self._backend.capabilities.concurrent:
+            async for one in self._backend.generate(requests):
+                yield [one]
+            return
+        home, came = asyncio.get_running_loop(), asyncio.Queue[tuple[str, Response | Failure] | None]()
+
+        async def compute() -> None:
+            async for one in self._backend.generate(requests):
+                home.call_soon_threadsafe(came.put_nowait, one)
+
+        def run() -> None:
+            try:
+                self._engine_loop.run_until_complete(compute())
+            finally:
+                home.call_soon_threadsafe(came.put_nowait, None)
+
+        work = home.run_in_executor(self._computing, run)
+        more = True
+        while more:
+            found = [await came.get()]
+            while not came.empty():
+                found.append(came.get_nowait())
+            more = found[-1] is not None
+            if lot := [one for one in found if one is not None]:
+                yield lot
+        await work  # raises what the model raised
 
     async def _with_images(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows with their images where no reader before this replica has read them; the unreadable fail."""
@@ -251,11 +309,10 @@ class Worker:
             loaded.append(row)
         return loaded
 
-    def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> Row | None:
-        """Keep one result; return the row that asks a conversation's next turn, if there is one."""
+    def _keep(self, row: Row, result: Response | Failure, started: str, batch: int) -> Row | _Kept:
+        """Return what one result leaves, or the row that asks a conversation's next turn, if there is one."""
         if isinstance(result, Failure):
-            self._fail(row, result)
-            return None
+            return _failed(row, result)
         self._tokens = (self._tokens[0] + (result.tokens_in or 0), self._tokens[1] + (result.tokens_out or 0))
         run = {**self._stamp, "started_at": started, "batch_size": batch}
         if self._work.table == "verdicts":
@@ -264,10 +321,7 @@ class Worker:
             protocol = self._protocols[row["protocol"]]
             found = verdict_row(row, protocol, result, run)
             again = second_attempt(row, protocol, result, str(found["status"]))
-            if again is not None:
-                return again
-            self._append(self._work.table, [found], str(found["status"]))
-            return None
+            return again or _Kept(self._work.table, [found], lambda: str(found["status"]))
         answers, written = [*row.get("answers", []), result], row.get("written", [])
         written = [*written, response_row(row, result, run, turn=len(written))]
         following = next_turn(row, answers)
@@ -276,18 +330,29 @@ class Worker:
         sizes = [[image["width_px"], image["height_px"]] for image in row.get("loaded") or []]
         reading = {"image_sizes": sizes, "box_convention": self._convention}
         seen = {**row, **reading, "questions": row["questions"][-1:]}
-        outcome = read_answer(self._tasks[row["task_index"]], seen, result.text).outcome
-        self._append(self._work.table, written, outcome)  # a conversation reaches the disk whole
-        return None
+        task = self._tasks[row["task_index"]]
+        # A conversation reaches the disk whole.
+        return _Kept(self._work.table, written, lambda: read_answer(task, seen, result.text).outcome)
 
     def _fail(self, row: Row, failure: Failure) -> None:
-        self._append("attempts", [attempt_row(row, failure)], f"failed:{failure.reason}")
+        self._write([_failed(row, failure)])
+        self._count()
 
-    def _append(self, table: str, rows: Sequence[Row], outcome: str) -> None:
-        """Write one unit's rows; it counts once they are durable: at once on local disk, else with their part."""
-        self._writers[table].extend(rows)
-        self._unconfirmed.append((rows[0]["key"], outcome))
-        self._usage.add(table, rows, outcome)
+    def _write(self, kept: Sequence[_Kept]) -> None:
+        """Write units' rows: durable at once on local disk, else with their part."""
+        for table, writer in self._writers.items():
+            rows = [row for one in kept if one.table == table for row in one.rows]
+            if rows:
+                writer.extend(rows)
+        self._uncounted += kept
+
+    def _count(self) -> None:
+        """Count what is written, and report it now and then."""
+        uncounted, self._uncounted = self._uncounted, []
+        for one in uncounted:
+            outcome = one.outcome()
+            self._unconfirmed.append((one.rows[0]["key"], outcome))
+            self._usage.add(one.table, one.rows, outcome)
         fast = time.monotonic() - self._confirmed_at < _CONFIRM_SECONDS
         if self._store.files.is_local and not (fast and len(self._unconfirmed) < _CONFIRM_ROWS):
             self._confirm()
@@ -363,6 +428,10 @@ class Replica:
         worker = getattr(self, "_worker", None)
         if worker is not None:
             worker.close()
+
+
+def _failed(row: Row, failure: Failure) -> _Kept:
+    return _Kept("attempts", [attempt_row(row, failure)], lambda: f"failed:{failure.reason}")
 
 
 def _load(work: Work, accounts: Accounts) -> Backend:
