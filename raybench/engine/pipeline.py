@@ -101,16 +101,16 @@ def _graph(work: Work, todo: Row, ledger: Any, sharers: int) -> Any:
     capabilities, cpus = plugin.capabilities, takes_cpus(spec)
     load = partial(_load_block, output=work.output, file=todo["file"], pixels=capabilities.pixels)
     low, high = fit_pool(spec, cpus, sharers)
-    # A replica that computes takes one block at a time; one that waits takes what fills its window and a block more,
+    # A replica that computes has its next block ready; one that waits takes what fills its window and a block more,
     # so that no block's tail idles.
-    calls = 1
+    calls = 2
     if capabilities.concurrent:
         fill = -(-plugin.open_rows(options) // todo["block_rows"])
         calls = max(2, min(1 + fill, -(-blocks // high), _MOST_BLOCKS))  # no more than its share
     pool = ray.data.ActorPoolStrategy(
         min_size=low, max_size=high, max_concurrent_calls_per_actor=calls,
-        max_tasks_in_flight_per_actor=calls if capabilities.concurrent else None,
-        enable_true_multi_threading=capabilities.concurrent,
+        max_tasks_in_flight_per_actor=calls,
+        enable_true_multi_threading=True,
     )  # fmt: skip
     # A replica that waits on a server reads its own rows and image files meanwhile: no other process holds them.
     waits = capabilities.concurrent and not capabilities.pixels

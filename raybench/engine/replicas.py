@@ -48,6 +48,8 @@ from raybench.store import Store, now
 
 __all__ = ["Accounts", "Replica", "Work", "Worker"]
 
+Result = tuple[str, Response | Failure]
+
 #: Rows of a concurrent backend reported in one call before they are sent: half a window, or more (up to this many)
 #: while a lot is gone within this time, as a call costs as much as the work on ten answers. Two lots wait at most.
 _ANNOUNCED, _ANNOUNCED_SECONDS = 256, 0.1
@@ -115,9 +117,9 @@ class Worker:
         self._tokens = (0, 0)
         self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
         self._readers = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4))  # reports must not wait for images
-        # A model that computes holds a thread of its own, one micro-batch at a time.
-        self._engine, self._computing = asyncio.Lock(), ThreadPoolExecutor(1)
-        self._engine_loop = asyncio.new_event_loop()
+        # A model that computes has a thread of its own, and answers one micro-batch after another there.
+        self._computing, self._computing_loop = ThreadPoolExecutor(1), asyncio.new_event_loop()
+        self._block, self._two = asyncio.Lock(), asyncio.Semaphore(2)
         self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -157,7 +159,7 @@ class Worker:
         with ExitStack() as closing:
             closing.callback(self._backend.close)
             closing.callback(self._readers.shutdown)
-            closing.callback(self._engine_loop.close)
+            closing.callback(self._computing_loop.close)
             closing.callback(self._computing.shutdown)
             for writer in self._writers.values():
                 closing.callback(writer.close)
@@ -172,11 +174,12 @@ class Worker:
 
     async def _send_in_turn(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Send micro-batches: while one is at the model, the next is made ready and the one before is counted."""
-        two, size = asyncio.Semaphore(2), self._backend.window
-        for start in range(0, len(rows), size):
-            await two.acquire()
-            task = group.create_task(self._send(rows[start : start + size]))
-            task.add_done_callback(lambda _: two.release())
+        size = self._backend.window
+        async with self._block:  # the next block's follow when the last of this one's is made ready
+            for start in range(0, len(rows), size):
+                await self._two.acquire()
+                task = group.create_task(self._send(rows[start : start + size]))
+                task.add_done_callback(lambda _: self._two.release())
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
@@ -234,19 +237,24 @@ class Worker:
         if self._backend.capabilities.concurrent:
             again = await self._generate(rows, requests)
         else:
-            async with self._engine:
-                again = await self._generate(rows, requests)
+            home = asyncio.get_running_loop()
+            again = await home.run_in_executor(self._computing, self._compute, rows, requests)
         self._count()
         if again:
             await self._send(again)
 
+    def _compute(self, rows: Sequence[Row], requests: Sequence[Row]) -> list[Row]:
+        """Do `_generate` in the model's thread."""
+        return self._computing_loop.run_until_complete(self._generate(rows, requests))
+
     async def _generate(self, rows: Sequence[Row], requests: Sequence[Row]) -> list[Row]:
         """Have the model answer rows and store each answer as it comes; return those that are to be sent again."""
         waiting, again = {row["key"]: row for row in rows}, list[Row]()
-        started, results = now(), self._results(requests)
+        started, results = now(), self._backend.generate(requests)
+        lots = _one_by_one(results) if len(rows) == 1 else _together(results)
         while True:
             try:
-                lot = await anext(results)
+                lot = await anext(lots)
             except StopAsyncIteration:
                 break
             except asyncio.CancelledError:
@@ -254,8 +262,8 @@ class Worker:
             except ModelError as error:
                 if not self._accounts.has_answered(self._work.stream):
                     raise
-                for row in waiting.values():  # the model worked before: these rows fail, not the model
-                    self._fail(row, Failure("model", str(error)))
+                failure = Failure("model", str(error))  # the model worked before: these rows fail, not the model
+                self._write([_failed(row, failure) for row in waiting.values()])
                 return []
             except Exception as error:  # the engine broke: a fresh process, and the ledger isolates the row
                 self._accounts.dying(self._work.stream, self._replica, one_line(error))
@@ -267,35 +275,6 @@ class Worker:
         if waiting:
             raise EngineError(f"the backend gave no answer to {len(waiting)} of {len(rows)} rows")
         return again
-
-    async def _results(self, requests: Sequence[Row]) -> AsyncIterator[list[tuple[str, Response | Failure]]]:
-        """Yield results that came together; a model that computes does so in its thread, and this loop goes on."""
-        if self._backend.capabilities.concurrent:
-            async for one in self._backend.generate(requests):
-                yield [one]
-            return
-        home, came = asyncio.get_running_loop(), asyncio.Queue[tuple[str, Response | Failure] | None]()
-
-        async def compute() -> None:
-            async for one in self._backend.generate(requests):
-                home.call_soon_threadsafe(came.put_nowait, one)
-
-        def run() -> None:
-            try:
-                self._engine_loop.run_until_complete(compute())
-            finally:
-                home.call_soon_threadsafe(came.put_nowait, None)
-
-        work = home.run_in_executor(self._computing, run)
-        more = True
-        while more:
-            found = [await came.get()]
-            while not came.empty():
-                found.append(came.get_nowait())
-            more = found[-1] is not None
-            if lot := [one for one in found if one is not None]:
-                yield lot
-        await work  # raises what the model raised
 
     async def _with_images(self, rows: Sequence[Row]) -> list[Row]:
         """Return rows with their images where no reader before this replica has read them; the unreadable fail."""
@@ -428,6 +407,32 @@ class Replica:
         worker = getattr(self, "_worker", None)
         if worker is not None:
             worker.close()
+
+
+async def _one_by_one(results: AsyncIterator[Result]) -> AsyncIterator[list[Result]]:
+    async for one in results:
+        yield [one]
+
+
+async def _together(results: AsyncIterator[Result]) -> AsyncIterator[list[Result]]:
+    """Yield results in lots, each of what came without a pause: a lot is one write."""
+    lot, more = list[Result](), True
+    while more:
+        coming = asyncio.ensure_future(anext(results))
+        try:
+            await asyncio.sleep(0)
+            if lot and not coming.done():
+                yield lot
+                lot = []
+            lot.append(await coming)
+        except StopAsyncIteration:
+            more = False
+        except Exception:
+            if lot:
+                yield lot
+            raise
+    if lot:
+        yield lot
 
 
 def _failed(row: Row, failure: Failure) -> _Kept:

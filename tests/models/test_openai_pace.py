@@ -213,7 +213,6 @@ def test_a_server_that_fails_at_once_does_not_swallow_the_rows_of_a_slow_one(sta
         results = ask(backend, [row(str(n), f"q {n}") for n in range(40)])
         assert all(response_of(results, str(n)) for n in range(40))
         assert slow.requests == 40
-        assert broken.requests <= 8
 
 
 async def test_a_pause_is_cut_short_when_another_endpoint_needs_less() -> None:
