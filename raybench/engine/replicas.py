@@ -111,10 +111,10 @@ class Worker:
         self._writers = {name: store.writer(name, run_id=work.run_id) for name in (work.table, "attempts")}
         self._tasks: list[Task] = [task_of(task) for task in work.tasks]
         self._protocols: dict[str, JudgeProtocol] = {}
-        self._uncounted: list[_Kept] = []
+        self._uncounted: deque[_Kept] = deque()  # filled by the model's thread, too, and emptied here
         self._unconfirmed: list[tuple[str, str]] = []
         self._usage = Usage()
-        self._tokens = (0, 0)
+        self._tokens, self._adding = (0, 0), threading.Lock()
         self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
         self._readers = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4))  # reports must not wait for images
         # A model that computes has a thread of its own, and answers one micro-batch after another there.
@@ -292,7 +292,8 @@ class Worker:
         """Return what one result leaves, or the row that asks a conversation's next turn, if there is one."""
         if isinstance(result, Failure):
             return _failed(row, result)
-        self._tokens = (self._tokens[0] + (result.tokens_in or 0), self._tokens[1] + (result.tokens_out or 0))
+        with self._adding:
+            self._tokens = (self._tokens[0] + (result.tokens_in or 0), self._tokens[1] + (result.tokens_out or 0))
         run = {**self._stamp, "started_at": started, "batch_size": batch}
         if self._work.table == "verdicts":
             if row["protocol"] not in self._protocols:
@@ -323,12 +324,12 @@ class Worker:
             rows = [row for one in kept if one.table == table for row in one.rows]
             if rows:
                 writer.extend(rows)
-        self._uncounted += kept
+        self._uncounted.extend(kept)
 
     def _count(self) -> None:
         """Count what is written, and report it now and then."""
-        uncounted, self._uncounted = self._uncounted, []
-        for one in uncounted:
+        while self._uncounted:
+            one = self._uncounted.popleft()
             outcome = one.outcome()
             self._unconfirmed.append((one.rows[0]["key"], outcome))
             self._usage.add(one.table, one.rows, outcome)
@@ -346,8 +347,10 @@ class Worker:
             writer.flush()
         if self._unconfirmed:
             self._usage.committed(time.monotonic() - started)
-            self._accounts.durable(self._work.stream, self._unconfirmed, self._tokens)
-            self._unconfirmed, self._tokens = [], (0, 0)
+            with self._adding:
+                tokens, self._tokens = self._tokens, (0, 0)
+            self._accounts.durable(self._work.stream, self._unconfirmed, tokens)
+            self._unconfirmed = []
         self._report()
 
     def _report(self, at_once: bool = False) -> None:
