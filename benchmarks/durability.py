@@ -26,7 +26,7 @@ from _trials import Machine, tell
 from raybench.engine.groups import read_group
 from raybench.engine.ledger import Ledger
 from raybench.engine.plan import list_samples, plan_chunk, plan_model, todo
-from raybench.engine.replicas import Work, Worker
+from raybench.engine.worker import Work, Worker
 from raybench.schema import Row
 from raybench.spec import build, open_plugin
 from raybench.store import Store

@@ -46,7 +46,7 @@ MAX_FILE_LINES, MAX_FUNCTION_LINES = 400, 60
 BROAD_EXCEPTS: dict[str, str] = {
     "raybench/models/hf.py _guarded": "the per-row guard: processors and templates raise anything",
     "raybench/scoring/grading.py read_answer": "the per-row guard: a parser that breaks leaves its row unparsed",
-    "raybench/engine/replicas.py _send": "an engine that breaks ends its process; the ledger isolates the row",
+    "raybench/engine/worker.py _generate": "an engine that breaks ends its process; the ledger isolates the row",
     "raybench/engine/replicas.py _load": "a model that cannot load tells the ledger why, then raises",
     "raybench/engine/resources.py _start": "ray.init raises plain Exception when a start times out",
     "raybench/engine/pipeline.py run_stream": "whatever ends one model's stream, other models go on",

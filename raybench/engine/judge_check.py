@@ -21,9 +21,9 @@ from raybench.engine.judging import JUDGE_SCHEMA
 from raybench.engine.limits import price_of
 from raybench.engine.pipeline import call
 from raybench.engine.plan import PlannedModel, block_rows, plan_model
-from raybench.engine.replicas import Work
 from raybench.engine.session import Session, Show, opened
 from raybench.engine.stages import judge_rows
+from raybench.engine.worker import Work
 from raybench.errors import ModelError, SpecError
 from raybench.interfaces import JudgeProtocol
 from raybench.judges._suite import CATEGORIES, VERSIONS, Item, gates, suite

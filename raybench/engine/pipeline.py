@@ -18,10 +18,11 @@ import ray
 
 from raybench.engine.groups import read_group
 from raybench.engine.limits import price_of
-from raybench.engine.replicas import Replica, Work
+from raybench.engine.replicas import Replica
 from raybench.engine.resources import fit_pool
 from raybench.engine.stages import load_images
 from raybench.engine.streams import takes_cpus
+from raybench.engine.worker import Work
 from raybench.errors import one_line
 from raybench.schema import Row
 from raybench.spec import open_plugin

@@ -18,10 +18,10 @@ from raybench.engine.groups import CHUNK_ROWS
 from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.pipeline import call, call_all
 from raybench.engine.plan import PlannedModel, drop_task, list_samples, missing_folders, plan_chunk, plan_model, todo
-from raybench.engine.replicas import Work
 from raybench.engine.resources import is_local
 from raybench.engine.session import RunResult, Session, Show, judge_stream, opened
 from raybench.engine.streams import Stream, grouped, room_now, run_side_by_side, sharers
+from raybench.engine.worker import Work
 from raybench.errors import DataError, ModelError, RaybenchError, SpecError
 from raybench.schema import CELL, Row, canonical_json
 from raybench.scoring import score_store

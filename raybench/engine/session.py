@@ -20,10 +20,10 @@ import ray
 from raybench.engine.limits import limits_of
 from raybench.engine.pipeline import call, run_stream
 from raybench.engine.progress import Progress
-from raybench.engine.replicas import Work
 from raybench.engine.resources import connected, remote_ledger
 from raybench.engine.stages import attempt_row
 from raybench.engine.tidying import claim_plan, sweep_plans
+from raybench.engine.worker import Work
 from raybench.errors import EngineError, UserError
 from raybench.schema import Failure, Row, canonical_json
 from raybench.spec import RunSpec, redacted

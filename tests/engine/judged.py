@@ -9,8 +9,8 @@ from typing import Any
 from raybench.engine.groups import read_group
 from raybench.engine.judging import JudgeFilter, judge_todo
 from raybench.engine.plan import PlannedModel, plan_model
-from raybench.engine.replicas import Work, Worker
 from raybench.engine.stages import load_images
+from raybench.engine.worker import Work, Worker
 from raybench.interfaces import Backend, Capabilities
 from raybench.schema import CELL, Failure, Response, canonical_json
 from raybench.scoring import score_store

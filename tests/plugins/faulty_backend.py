@@ -113,13 +113,13 @@ def _shift_clock(seconds: float) -> None:
     """Let the wall clock of this process jump, as an operator or NTP may."""
     from datetime import UTC, datetime, timedelta
 
-    from raybench.engine import replicas
+    from raybench.engine import worker
     from raybench.store import writer
 
     def shifted() -> str:
         return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
-    for module in (replicas, writer):
+    for module in (worker, writer):
         module.now = shifted  # type: ignore[attr-defined]
 
 

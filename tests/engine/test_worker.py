@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from raybench.engine import replicas
-from raybench.engine.replicas import Worker
+from raybench.engine import worker as worker_module
+from raybench.engine.worker import Worker
 from raybench.schema import Failure, Row
 
 
@@ -118,7 +118,7 @@ def test_a_row_is_reported_before_its_image_is_read(monkeypatch: pytest.MonkeyPa
         worker._fail = lambda row, failure: seen.append(failure.reason)
         await worker._send_apart([{"key": "a", "image_refs": '[{"uri": "a.png"}]'}])
 
-    monkeypatch.setattr(replicas, "load_images", read)
+    monkeypatch.setattr(worker_module, "load_images", read)
     asyncio.run(main())
     assert seen == ["reported", "read", "image"]
 
