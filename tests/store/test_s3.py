@@ -175,7 +175,9 @@ def test_a_row_that_kills_its_replica_takes_no_other_along(
     path = tmp_path / "spec.yaml"
     path.write_text(yaml.safe_dump(spec), "utf-8")
     command = [sys.executable, "-m", "raybench.cli", "run", str(path)]
-    assert subprocess.run(command, cwd=ROOT, check=False, timeout=300).returncode == 1
+    plugins = os.pathsep.join([str(ROOT / "tests" / "plugins"), str(ROOT)])
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": plugins}, check=False, timeout=300)
+    assert done.returncode == 1
     store = Store(f"{bucket}/poison", must_exist=True)
     failed = store.query("SELECT DISTINCT sample, reason FROM attempts")
     assert failed == [{"sample": "5", "reason": "replica_died"}]
