@@ -36,6 +36,8 @@ _LOADED = pa.list_(
 )  # fmt: skip
 #: A reader hands on what it holds once its images take this much.
 _LOADED_BYTES = 16 * 2**20
+#: The share of its replicas' places that are taken when a pool grows; Ray's own, 1.75, counts places in a queue.
+_GROWS_AT = 0.9
 #: Blocks that one replica works on at once, at most; each is a thread.
 _MOST_BLOCKS = 16
 
@@ -165,6 +167,8 @@ def _quieten() -> None:
     context.print_on_execution_start = False
     # A large block of a slow model, a weight download or a wait for spot nodes takes longer than Ray's half hour.
     context.execution_no_progress_timeout_s = -1
+    # A replica is given no more blocks than it works on: a pool grows when nearly all of its places are taken.
+    context.autoscaling_config.actor_pool_util_upscaling_threshold = _GROWS_AT
     # What ends a stream is told once, by the ledger's reason.
     for name in ("ray.data", "ray.data._internal", "ray.data.exceptions"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

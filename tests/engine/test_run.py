@@ -105,6 +105,12 @@ def test_a_poison_row_kills_twice_and_the_others_are_answered(
     assert set(others) <= {2}
 
 
+def test_a_pool_with_bounds_grows(table: Make, faulty_spec: Make) -> None:
+    result = _run(faulty_spec(table(160), replicas=[1, 2], seconds=0.1, rows_at_once=2, cpus=0.5))
+    assert result.exit_code == 0
+    assert raybench.load(result.output).responses["replica"].nunique() == 2
+
+
 def test_rows_slower_than_rays_patience_are_waited_for(
     table: Make, faulty_spec: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
