@@ -108,11 +108,12 @@ class Worker:
         self._unconfirmed: list[tuple[str, str]] = []
         self._usage = Usage()
         self._tokens, self._adding = (0, 0), threading.Lock()
-        self._window, self._apart = asyncio.Semaphore(backend.window), asyncio.Lock()
+        #: Open requests, or micro-batches under way: one at the model and one made ready.
+        self._places = backend.window if backend.capabilities.concurrent else 2
+        self._window, self._apart, self._block = asyncio.Semaphore(self._places), asyncio.Lock(), asyncio.Lock()
         self._readers = ThreadPoolExecutor(min(32, (os.cpu_count() or 1) + 4))  # reports must not wait for images
         # A model that computes has a thread of its own, and answers one micro-batch after another there.
         self._computing, self._computing_loop = ThreadPoolExecutor(1), asyncio.new_event_loop()
-        self._block, self._two = asyncio.Lock(), asyncio.Semaphore(2)
         self._confirmed_at = 0.0
         self._store = store
         versions = {**backend.versions(), "backend": type(backend).__name__, "python": platform.python_version()}
@@ -170,9 +171,9 @@ class Worker:
         size = self._backend.window
         async with self._block:  # the next block's follow when the last of this one's is made ready
             for start in range(0, len(rows), size):
-                await self._two.acquire()
+                await self._window.acquire()
                 task = group.create_task(self._send(rows[start : start + size]))
-                task.add_done_callback(lambda _: self._two.release())
+                task.add_done_callback(lambda _: self._window.release())
 
     async def _send_announced(self, rows: Sequence[Row], group: asyncio.TaskGroup) -> None:
         """Report rows some time before the window has room for them: a call a row would halve the rate."""
@@ -211,7 +212,7 @@ class Worker:
     async def _send_apart(self, rows: Sequence[Row]) -> None:
         """Send rows during which a replica died when nothing else of this replica is at the model."""
         async with self._apart, AsyncExitStack() as taken:
-            for _ in range(self._backend.window):
+            for _ in range(self._places):
                 await taken.enter_async_context(self._window)
             for start in range(0, len(rows), self._backend.window):
                 await self._send(rows[start : start + self._backend.window])
@@ -250,8 +251,6 @@ class Worker:
                 lot = await anext(lots)
             except StopAsyncIteration:
                 break
-            except asyncio.CancelledError:
-                raise
             except ModelError as error:
                 if not self._accounts.has_answered(self._work.stream):
                     raise

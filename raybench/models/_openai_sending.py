@@ -162,10 +162,8 @@ class Sender:
             endpoint.throttled(sent_at, now)
         if result.status is not None and result.status < 500:
             endpoint.answered()
-        elif len(self._pool.endpoints) > 1 and result.reason == "connection":
-            endpoint.lost(now)
         elif len(self._pool.endpoints) > 1:
-            endpoint.faltered(now)
+            (endpoint.lost if result.reason == "connection" else endpoint.faltered)(now)
         return None
 
     def _wait(self, attempt: int, asked_seconds: float | None) -> float:

@@ -49,11 +49,12 @@ def _sent(window: int, rows: int, seed: int, limit: int = 10**6) -> tuple[list[s
     return sent, now[1]
 
 
-def _worker(window: int, send: Any, limit: int = 10**6) -> Any:
+def _worker(window: int, send: Any, limit: int = 10**6, concurrent: bool = True) -> Any:
     worker: Any = object.__new__(Worker)
-    worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=True))
+    worker._backend = SimpleNamespace(window=window, capabilities=SimpleNamespace(concurrent=concurrent))
     worker._accounts, worker._work = _Accounts(limit), SimpleNamespace(stream="m")
-    worker._window, worker._apart, worker._send = asyncio.Semaphore(window), asyncio.Lock(), send
+    worker._places, worker._send = window if concurrent else 2, send
+    worker._window, worker._apart, worker._block = asyncio.Semaphore(worker._places), asyncio.Lock(), asyncio.Lock()
     worker._confirm = lambda: None
     return worker
 
@@ -77,8 +78,9 @@ def test_after_a_limit_no_more_is_sent_than_was_reported() -> None:
         assert len(sent) <= 40
 
 
+@pytest.mark.parametrize("concurrent", [True, False])
 @pytest.mark.parametrize("window", [1, 3])
-def test_suspects_are_sent_when_nothing_else_is_at_the_model(window: int) -> None:
+def test_suspects_are_sent_when_nothing_else_is_at_the_model(window: int, concurrent: bool) -> None:
     for seed in range(40):
         chance, sent, open_now = random.Random(seed), list[str](), list[str]()
 
@@ -86,16 +88,17 @@ def test_suspects_are_sent_when_nothing_else_is_at_the_model(window: int) -> Non
             some: Sequence[Row], announced: bool = False, chance: Any = chance, sent: Any = sent, now: Any = open_now
         ) -> None:
             keys = [row["key"] for row in some]
+            apart = bool({"50", "51", "52"} & set(keys))
             now += keys
             sent += keys
             for _ in range(chance.randrange(4)):
-                assert now == keys if not announced else not {"50", "51", "52"} & set(now)
+                assert now == keys if apart else not {"50", "51", "52"} & set(now)
                 await asyncio.sleep(0)
             for key in keys:
                 now.remove(key)
 
         async def main(send: Any = send) -> None:
-            worker = _worker(window, send)
+            worker = _worker(window, send, concurrent=concurrent)
             apart = [worker._send_apart(_rows(group)) for group in ([50, 51], [52])]
             await asyncio.gather(worker._answer_fresh(_rows(range(20))), *apart, worker._answer_fresh(_rows([60, 61])))
 
