@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from raybench.errors import SpecError
-from raybench.schema import Answer, Failure, Response, Row, Sample, Verdict
+from raybench.schema import Answer, Response, Result, Row, Sample, Verdict
 
 __all__ = [
     "Array", "Backend", "Capabilities", "JudgeProtocol", "MetricDef", "Options", "Profile", "Statistics", "Task",
@@ -214,7 +214,7 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+    def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Answer rows in any order, each exactly once, as soon as it is done.
 
         A row has "id"; "messages" (chat messages as `Task.messages` returns them,

@@ -34,6 +34,7 @@ __all__ = [
     "ImageRef",
     "Outcome",
     "Response",
+    "Result",
     "Row",
     "Sample",
     "Score",
@@ -198,6 +199,10 @@ class Failure:
     reason: str
     detail: str
     attempts: int = 1
+
+
+#: A row's id and what came of it.
+Result = tuple[str, Response | Failure]
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,10 @@ def run(spec: RunSpec, address: str | None = None, show: Show | None = None, dry
         session.ledger.planned.remote([{**cell, "model": pool_of[cell["model"]]} for cell in plan["cells"]])
         busy = [stream for stream in streams if plan["todo"][stream.name]["rows"]]
         overlapping = [judge for judge in judges if getattr(judge.spec, "schedule", "after") == "overlap"]
-        shared_by = sharers(busy, [judge.spec for judge in overlapping], _most(spec))
-        with _overlapping(session, overlapping, plan["cells"], shared_by):
-            _answer(session, busy, plan, shared_by)
+        session.sharers = sharers(busy, [judge.spec for judge in overlapping], _most(spec))
+        with _overlapping(session, overlapping, plan["cells"]):
+            _answer(session, busy, plan)
+        session.sharers = 1
         raise_if_none_loaded(session, [name for name, file in plan["todo"].items() if file["rows"]])
         _score(session, plan["cells"])
         for judge_model in judges:
@@ -142,7 +143,7 @@ def _most(spec: RunSpec) -> int | None:
     return None if spec.side_by_side == "auto" else spec.side_by_side
 
 
-def _answer(session: Session, streams: Sequence[Stream], plan: Row, shared_by: int) -> None:
+def _answer(session: Session, streams: Sequence[Stream], plan: Row) -> None:
     """Answer every stream's to-do file, side by side where there is room."""
     spec = session.spec
 
@@ -150,7 +151,7 @@ def _answer(session: Session, streams: Sequence[Stream], plan: Row, shared_by: i
         if session.halted():
             return
         work = Work(stream.name, stream.models[0], spec.output, session.run_id, "responses", spec.tasks)
-        session.stream(work, plan["todo"][stream.name], stream.names, shared_by)
+        session.stream(work, plan["todo"][stream.name], stream.names)
 
     done = False
     try:
@@ -162,12 +163,10 @@ def _answer(session: Session, streams: Sequence[Stream], plan: Row, shared_by: i
 
 
 @contextmanager
-def _overlapping(
-    session: Session, judges: Sequence[PlannedModel], cells: Sequence[Row], shared_by: int
-) -> Iterator[None]:
+def _overlapping(session: Session, judges: Sequence[PlannedModel], cells: Sequence[Row]) -> Iterator[None]:
     """Let judges with `schedule: overlap` judge what is committed while the block goes on."""
     ended = threading.Event()
-    values = [(session, judge, cells, ended, shared_by) for judge in judges]
+    values = [(session, judge, cells, ended) for judge in judges]
     threads = [threading.Thread(target=_waves, args=one, daemon=True) for one in values]
     for thread in threads:
         thread.start()
@@ -181,7 +180,7 @@ def _overlapping(
         session.result.errors.pop(judge_stream(session.spec, judge.spec.name), None)  # the pass to come meets it again
 
 
-def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: threading.Event, shared_by: int) -> None:
+def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: threading.Event) -> None:
     """Judge again and again what is new; what goes wrong is met, and told, by the pass after the models."""
     seen, own = 0, judge_stream(session.spec, judge.spec.name)
     while not ended.wait(OVERLAP_SECONDS) and not session.halted() and own not in session.result.errors:
@@ -196,7 +195,7 @@ def _waves(session: Session, judge: PlannedModel, cells: Sequence[Row], ended: t
         seen = answered
         try:
             _score(session, cells)
-            _judge(session, judge, JudgeFilter(cells=tuple(cells)), shared_by=shared_by)
+            _judge(session, judge, JudgeFilter(cells=tuple(cells)))
         except (RaybenchError, ray.exceptions.RayError):
             return
 
@@ -212,9 +211,7 @@ def _score_cells(output: str, cells: Sequence[Row]) -> int:
     return score_store(Store(output), cells, only_stale=True)
 
 
-def _judge(
-    session: Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False, shared_by: int = 1
-) -> None:
+def _judge(session: Session, model: PlannedModel, chosen: JudgeFilter, dry_run: bool = False) -> None:
     session.progress.phase = f"planning judge {model.spec.name}"
     plan = call(judge_todo, session.spec, model, chosen, session.run_id, not dry_run)
     session.result.judge_calls[model.spec.name] = plan
@@ -225,7 +222,7 @@ def _judge(
     session.record("judging", judged=canonical_json(judged))
     name = judge_stream(session.spec, model.spec.name)
     work = Work(name, model, session.spec.output, session.run_id, "verdicts")
-    session.stream(work, plan, [name], shared_by)
+    session.stream(work, plan, [name])
     _score(session, plan["cells"])
 
 

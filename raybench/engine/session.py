@@ -79,6 +79,7 @@ class Session:
         judges = [judge_stream(spec, entry.name) for entry in spec.judges]
         self.ledger = remote_ledger(run_id, judges, limits_of(spec))
         self.scoring = threading.Lock()
+        self.sharers = 1  # pools at work at once whose replicas take CPUs
         self._counting = threading.Lock()
         progress.source = self._streams
 
@@ -120,10 +121,10 @@ class Session:
         }  # fmt: skip
         self.store.write("runs", [row])
 
-    def stream(self, work: Work, todo_file: Row, names: Sequence[str], sharers: int = 1) -> None:
+    def stream(self, work: Work, todo_file: Row, names: Sequence[str]) -> None:
         """Answer (or judge) a to-do file; what ends it early goes into the result, under each of `names`."""
         self.progress.phase = f"{'judging' if work.table == 'verdicts' else 'answering'} {work.stream}"
-        error = run_stream(work, todo_file, self.ledger, sharers)
+        error = run_stream(work, todo_file, self.ledger, self.sharers)
         counts = ray.get(self.ledger.progress.remote())[work.stream]["counts"]
         done = sum(count for word, count in counts.items() if word != "failed")
         with self._counting:

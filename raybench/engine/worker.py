@@ -34,14 +34,12 @@ from raybench.engine.stages import (
 )
 from raybench.errors import EngineError, ModelError, RaybenchError, one_line
 from raybench.interfaces import Backend, JudgeProtocol, Task
-from raybench.schema import Failure, Response, Row
+from raybench.schema import Failure, Response, Result, Row
 from raybench.scoring import box_convention, read_answer
 from raybench.spec import JudgeSpec, ModelSpec, TaskSpec, protocol_of, task_of
 from raybench.store import Store, now
 
 __all__ = ["Accounts", "Work", "Worker"]
-
-Result = tuple[str, Response | Failure]
 
 #: Rows of a concurrent backend reported in one call before they are sent: half a window, or more (up to this many)
 #: while a lot is gone within this time, as a call costs as much as the work on ten answers. Two lots wait at most.

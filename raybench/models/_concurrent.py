@@ -5,12 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from raybench.schema import Failure, Response, Row
+from raybench.schema import Result, Row
 
-__all__ = ["Result", "as_answered"]
-
-#: A row's id and what came of it.
-Result = tuple[str, Response | Failure]
+__all__ = ["as_answered"]
 
 
 async def as_answered(rows: Sequence[Row], answer: Callable[[Row], Awaitable[Result]]) -> AsyncIterator[Result]:

@@ -29,7 +29,7 @@ from raybench.errors import DataError, ModelError, one_line
 from raybench.interfaces import Backend, Capabilities, Options
 from raybench.models._hf_identity import HuggingFaceOptions, describe, is_local, local_folder
 from raybench.parsing.vqa import question_form
-from raybench.schema import Failure, Response, Row, digest
+from raybench.schema import Failure, Response, Result, Row, digest
 
 __all__ = ["PLUGIN", "Clip", "ClipOptions", "read_candidates"]
 
@@ -131,7 +131,7 @@ class Clip(Backend):
         # SigLIP was trained on texts padded to its full length, CLIP on the longest of a batch.
         self._padding = "max_length" if "siglip" in str(model.config.model_type) else True
 
-    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Choose an answer for each row."""
         asked = {row["id"]: self._answers(row) for row in rows}
         ready = [row for row in rows if isinstance(asked[row["id"]], tuple)]

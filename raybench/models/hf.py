@@ -29,12 +29,11 @@ from raybench.models._hf_image_tokens import image_tokens
 from raybench.models._hf_runtime import Generated, Runtime
 from raybench.models._hf_tokens import count_tokens
 from raybench.models._reasoning import split_reasoning
-from raybench.schema import Failure, Response, Row, canonical_json
+from raybench.schema import Failure, Response, Result, Row, canonical_json
 
 __all__ = ["PLUGIN", "HuggingFace"]
 
 T = TypeVar("T")
-Result = tuple[str, Response | Failure]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from raybench.data.images import fingerprint
 from raybench.data.tables import read_rows
 from raybench.errors import DataError, nearest
 from raybench.interfaces import Backend, Capabilities, Options
-from raybench.schema import Failure, Response, Row, digest
+from raybench.schema import Failure, Response, Result, Row, digest
 
 __all__ = ["ID_FIELDS", "PLUGIN", "TEXT_FIELDS", "Imported", "read_answers"]
 
@@ -63,7 +63,7 @@ class Imported(Backend):
         self._answers = read_answers(options.answers, options.text_field, options.id_field)
         self._source = options.answers
 
-    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Yield the stored answers; a sample without one is a failure."""
         for row in rows:
             text = self._answers.get(row["sample"])

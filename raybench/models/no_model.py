@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, ClassVar
 
 from raybench.interfaces import Backend, Capabilities, Options
-from raybench.schema import Failure, Response, Row
+from raybench.schema import Failure, Result, Row
 
 __all__ = ["PLUGIN", "NoModel"]
 
@@ -31,7 +31,7 @@ class NoModel(Backend):
     def __init__(self, options: Any) -> None:
         self.options = options
 
-    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[tuple[str, Response | Failure]]:
+    async def generate(self, rows: Sequence[Row]) -> AsyncIterator[Result]:
         """Fail every row: nothing stands behind this backend."""
         for row in rows:
             yield row["id"], Failure("no_model", "this entry has no model; give it a backend to ask")

@@ -27,11 +27,11 @@ from pydantic import Field, field_validator, model_validator
 from raybench.errors import ModelError
 from raybench.interfaces import Backend, Capabilities, Options
 from raybench.models import _openai_wire as wire
-from raybench.models._concurrent import Result, as_answered
+from raybench.models._concurrent import as_answered
 from raybench.models._openai_endpoints import Endpoint, Limits
 from raybench.models._openai_sending import Policy, Sender
 from raybench.models._openai_transport import Access
-from raybench.schema import Failure, Response, Row
+from raybench.schema import Failure, Response, Result, Row
 
 __all__ = ["PLUGIN", "OpenAICompatible"]
 

@@ -21,14 +21,14 @@ from typing import Any, ClassVar
 
 from raybench.errors import ModelError, one_line
 from raybench.interfaces import Backend, Capabilities
-from raybench.models._concurrent import Result, as_answered
+from raybench.models._concurrent import as_answered
 from raybench.models._hf_identity import describe
 from raybench.models._hf_loading import load
 from raybench.models._hf_prompts import Prompts
 from raybench.models._reasoning import split_reasoning
 from raybench.models._vllm_engine import Engine
 from raybench.models._vllm_options import VllmOptions, deciding, prompt_side
-from raybench.schema import Failure, Response, Row
+from raybench.schema import Failure, Response, Result, Row
 
 __all__ = ["PLUGIN", "Vllm"]
 

@@ -137,7 +137,7 @@ def test_what_ends_a_wave_of_an_overlapping_judge_does_not_end_the_run() -> None
         spec=SimpleNamespace(models=[SimpleNamespace(name="g")]), halted=lambda: "", result=SimpleNamespace(errors={})
     )
     judge: Any = SimpleNamespace(spec=SimpleNamespace(name="g"))
-    with _overlapping(session, [judge], [], 1):
+    with _overlapping(session, [judge], []):
         session.result.errors |= {"g": "the model's own", "g (judge)": "its server was away for a moment"}
     assert session.result.errors == {"g": "the model's own"}
 
