@@ -58,9 +58,10 @@ def main() -> int:
         first = rows.groupby("replica")["started_at"].min().sort_values()
         if len(first) == REPLICAS:
             grown.append(share_of_ideal(rows, first.iloc[-1]))
+            machine.look(fixed[-1], grown[-1])
         else:
             print(f"the pool grew to {len(first)} replicas only")
-        machine.look(fixed[-1], *grown[-1:])
+            machine.look(fixed[-1])
     tell("fixed pool, share of ideal", fixed, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", machine)
     if grown:
         tell("grown pool, share of ideal after growth", grown, f">= {MEDIAN_BUDGET}, worst {WORST_BUDGET}", machine)
